@@ -1,0 +1,73 @@
+"""The outermost and innermost layers of every request: its id, and the answer to errors."""
+
+from collections.abc import Callable
+from contextvars import ContextVar
+
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import render
+
+from apps.core.errors import DomainError, RateLimited, Unavailable
+from apps.core.ids import uuid7
+
+request_id: ContextVar[str] = ContextVar("request_id", default="")
+
+API_PREFIXES = ("/api/", "/v1/", "/access/", "/metrics", "/.well-known/")
+
+
+def is_api(request: HttpRequest) -> bool:
+    """Tell whether the visitor of this path is a program, to be answered in JSON."""
+    return request.path_info.startswith(API_PREFIXES)
+
+
+class RequestMiddleware:
+    """Give every request an id (the client's X-Request-ID if it sent a usable one) and echo it."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        """Run the request under its id."""
+        sent = request.headers.get("X-Request-ID", "")
+        value = sent if sent and len(sent) <= 128 and sent.isprintable() and sent.isascii() else uuid7().hex
+        token = request_id.set(value)
+        try:
+            response = self.get_response(request)
+        finally:
+            request_id.reset(token)
+        response["X-Request-ID"] = value
+        return response
+
+
+class ErrorMiddleware:
+    """Turn a DomainError into problem+json for programs and into a page for people."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        """Pass the request on; also answers a DomainError raised by the layers below the views."""
+        try:
+            return self.get_response(request)
+        except DomainError as error:
+            return answer(request, error)
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        """Answer a DomainError that a view raised; anything else is Django's."""
+        return answer(request, exception) if isinstance(exception, DomainError) else None
+
+
+def answer(request: HttpRequest, error: DomainError) -> HttpResponse:
+    """Return the error in the form that the visitor reads."""
+    if is_api(request):
+        body = {**error.problem(), "instance": request.path_info}
+        response: HttpResponse = JsonResponse(body, status=error.status, content_type="application/problem+json")
+    else:
+        template = "errors/problem.html"
+        if htmx := getattr(request, "htmx", None):
+            template = template if htmx.boosted else "errors/problem.html#body"
+        response = render(request, template, {"error": error}, status=error.status)
+    if isinstance(error, RateLimited | Unavailable):
+        response["Retry-After"] = str(error.retry_after)
+    if error.status == 401:
+        response["WWW-Authenticate"] = 'Bearer realm="agentops"'
+    return response
