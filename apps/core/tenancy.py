@@ -134,7 +134,7 @@ class TenantQuerySet(models.QuerySet):
     def _fetch_all(self) -> None:
         if self._result_cache is None:
             self._bind()
-        super()._fetch_all()  # type: ignore[misc]
+        super()._fetch_all()
 
     def iterator(self, *args: Any, **kwargs: Any):
         """Stream the rows of the scope."""
@@ -192,7 +192,7 @@ class TenantModel(models.Model):
 
 
 class TenantRow(models.Model):
-    """A row of a high-volume table: keyed by organization first and free of foreign keys, so that it can be distributed."""
+    """A row of a high-volume table: organization first in every key and no foreign keys, so that it can be distributed."""
 
     organization_id = models.UUIDField()
 
