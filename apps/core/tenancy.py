@@ -192,7 +192,7 @@ class TenantModel(models.Model):
 
 
 class TenantRow(models.Model):
-    """A row of a high-volume table: organization first in every key and no foreign keys, so that it can be distributed."""
+    """A row of a high-volume table: organization first in every key, no foreign keys, so that it can be distributed."""
 
     organization_id = models.UUIDField()
 
