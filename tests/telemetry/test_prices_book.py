@@ -11,7 +11,7 @@ from genai_prices.types import ModelPrice, StartDateConstraint, TieredPrices
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from apps.telemetry.prices.book import Book, OwnRate
+from apps.telemetry.prices.book import OwnRate, PriceBook
 from apps.telemetry.prices.names import PROVIDERS, candidates, provider_id
 from apps.telemetry.prices.table import Entry
 
@@ -22,6 +22,18 @@ TOKEN_PRICED = [
     for provider, model in MODELS
     if any(plan.rates for plan in [Entry(provider, model).plan(AT)]) and vars(Entry(provider, model).plan(AT).sheet)
 ]
+
+
+def ask(book, provider, model, at, input_tokens, output_tokens, cache_read=None, **rest):
+    return book.price(
+        provider=provider,
+        model=model,
+        at=at,
+        input_tokens=input_tokens,
+        output_tokens=output_tokens,
+        cache_read_tokens=cache_read,
+        **rest,
+    )
 
 
 def expected(provider, model, at, **usage):
@@ -113,25 +125,25 @@ def test_any_call_costs_what_the_package_says(found, at, plain, read, write, ans
 
 
 def test_audio_tokens_have_their_own_price():
-    book = Book()
-    text = book.cost_of("openai", "gpt-audio-mini", AT, 1_000_000, 0)
-    audio = book.cost_of("openai", "gpt-audio-mini", AT, 1_000_000, 0, special={"input_audio_tokens": 1_000_000})
+    book = PriceBook()
+    text = ask(book, "openai", "gpt-audio-mini", AT, 1_000_000, 0)
+    audio = ask(book, "openai", "gpt-audio-mini", AT, 1_000_000, 0, special={"input_audio_tokens": 1_000_000})
     assert audio.amount > text.amount
     # Counts that contradict each other are priced as plain tokens rather than not at all.
-    assert book.cost_of("openai", "gpt-audio-mini", AT, 10, 0, special={"input_audio_tokens": 20}).amount == (
-        book.cost_of("openai", "gpt-audio-mini", AT, 10, 0).amount
+    assert ask(book, "openai", "gpt-audio-mini", AT, 10, 0, special={"input_audio_tokens": 20}).amount == (
+        ask(book, "openai", "gpt-audio-mini", AT, 10, 0).amount
     )
 
 
 def test_cached_tokens_inside_the_input_are_cheaper():
     # gpt-4.1-mini: 0.40 input, 0.10 cached, 1.60 output per million.
-    answer = Book().cost_of("openai", "gpt-4.1-mini-2025-04-14", AT, 1131, 20, 1024)
+    answer = ask(PriceBook(), "openai", "gpt-4.1-mini-2025-04-14", AT, 1131, 20, 1024)
     assert answer.amount == Decimal("0.0001772")
     assert (answer.state, answer.source) == ("priced", "openai/gpt-4.1-mini")
 
 
 def test_more_cache_than_input_is_billed_as_cache():
-    answer = Book().cost_of("openai", "gpt-4.1-mini", AT, 10, 0, 1000)
+    answer = ask(PriceBook(), "openai", "gpt-4.1-mini", AT, 10, 0, cache_read=1000)
     assert answer.amount == Decimal("0.0001")
 
 
@@ -165,7 +177,7 @@ def test_more_cache_than_input_is_billed_as_cache():
     ],
 )
 def test_sloppy_names_find_their_model(provider, model, source):
-    answer = Book().cost_of(provider, model, AT, 1000, 10)
+    answer = ask(PriceBook(), provider, model, AT, 1000, 10)
     assert (answer.state, answer.source) == ("priced", source)
 
 
@@ -183,80 +195,107 @@ def test_sloppy_names_find_their_model(provider, model, source):
     ],
 )
 def test_unknown_models_are_unpriced_and_never_0(provider, model):
-    book = Book()
+    book = PriceBook()
     for _ in range(2):
-        answer = book.cost_of(provider, model, AT, 1000, 10)
+        answer = ask(book, provider, model, AT, 1000, 10)
         assert (answer.amount, answer.state) == (None, "unpriced")
 
 
 def test_a_listed_free_model_costs_0():
-    answer = Book().cost_of("gemini", "gemma-3-27b-it", AT, 1000, 10)
+    answer = ask(PriceBook(), "gemini", "gemma-3-27b-it", AT, 1000, 10)
     assert (answer.amount, answer.state) == (0, "priced")
 
 
 def test_without_tokens_there_is_nothing_to_price():
     for counts in ((None, None), (0, 0), (0, None)):
-        assert Book().cost_of("openai", "gpt-4o", AT, *counts).state == "none"
+        assert ask(PriceBook(), "openai", "gpt-4o", AT, *counts).state == "none"
 
 
 def test_the_clients_amount_is_used_only_where_there_is_no_price():
-    book = Book()
+    book = PriceBook()
     said = Decimal("0.5")
-    assert book.cost_of("openai", "gpt-4o", AT, 10, 1, reported=said).state == "priced"
-    answer = book.cost_of("openai", "our-own-model", AT, 10, 1, reported=said)
+    assert ask(book, "openai", "gpt-4o", AT, 10, 1, reported=said).state == "priced"
+    answer = ask(book, "openai", "our-own-model", AT, 10, 1, reported=said)
     assert (answer.amount, answer.state) == (said, "reported")
-    assert book.cost_of(None, None, AT, None, None, reported=said).state == "reported"
+    assert ask(book, None, None, AT, None, None, reported=said).state == "reported"
     # Clients say 0 for models they do not know.
-    assert book.cost_of("openai", "our-own-model", AT, 10, 1, reported=Decimal(0)).state == "unpriced"
+    assert ask(book, "openai", "our-own-model", AT, 10, 1, reported=Decimal(0)).state == "unpriced"
 
 
 def own(**fields):
-    return OwnRate(**{"provider": "", "model": "gpt-4o", "valid_from": date(2026, 1, 1), **fields})
+    return OwnRate(**{"model": "gpt-4o", "valid_from": date(2026, 1, 1), **fields})
 
 
 def test_own_prices_win_within_their_days():
-    price = own(valid_until=date(2026, 8, 20), input=Decimal(1), output=Decimal(2))
-    book = Book([price])
-    inside = book.cost_of("openai", "gpt-4o", datetime(2026, 8, 20, 23, 59, tzinfo=UTC), 1_000_000, 500_000)
+    price = own(valid_until=date(2026, 8, 21), input_per_million=Decimal(1), output_per_million=Decimal(2))
+    book = PriceBook([price])
+    inside = ask(book, "openai", "gpt-4o", datetime(2026, 8, 20, 23, 59, tzinfo=UTC), 1_000_000, 500_000)
     assert (inside.amount, inside.state) == (Decimal(2), "own")
     for outside in (datetime(2026, 8, 21, tzinfo=UTC), datetime(2025, 12, 31, 23, tzinfo=UTC)):
-        assert book.cost_of("openai", "gpt-4o", outside, 10, 1).state == "priced"
-    assert book.cost_of("openai", "gpt-4o-mini", AT, 10, 1).state == "priced"
+        assert ask(book, "openai", "gpt-4o", outside, 10, 1).state == "priced"
+    assert ask(book, "openai", "gpt-4o-mini", AT, 10, 1).state == "priced"
 
 
 def test_own_prices_make_unknown_models_priced():
-    book = Book([own(model="our-*", input=Decimal(1), output=Decimal(0), cache_read=Decimal("0.5"))])
-    answer = book.cost_of("ollama", "our-model", AT, 1_000_000, 10, 1_000_000)
+    book = PriceBook(
+        [
+            own(
+                model="our-*",
+                input_per_million=Decimal(1),
+                output_per_million=Decimal(0),
+                cache_read_per_million=Decimal("0.5"),
+            )
+        ]
+    )
+    answer = ask(book, "ollama", "our-model", AT, 1_000_000, 10, 1_000_000)
     assert (answer.amount, answer.state) == (Decimal("0.5"), "own")
-    assert book.cost_of("openai", "openai/our-model", AT, 1_000_000, 10).state == "own"
+    assert ask(book, "openai", "openai/our-model", AT, 1_000_000, 10).state == "own"
 
 
 def test_a_discount_is_taken_off_the_public_price():
-    book = Book([own(model="gpt-4*", discount_percent=Decimal("12.5"))])
-    public = Book().cost_of("openai", "gpt-4o", AT, 1000, 100, 500)
-    answer = book.cost_of("openai", "gpt-4o", AT, 1000, 100, 500)
+    book = PriceBook([own(model="gpt-4*", discount_percent=Decimal("12.5"))])
+    public = ask(PriceBook(), "openai", "gpt-4o", AT, 1000, 100, 500)
+    answer = ask(book, "openai", "gpt-4o", AT, 1000, 100, 500)
     assert answer.amount == public.amount * Decimal("0.875")
     assert answer.source == "openai/gpt-4o less 12.5 %"
-    assert book.cost_of("openai", "gpt-4-unheard-of", AT, 10, 1).state == "unpriced"
+    assert ask(book, "openai", "gpt-4-unheard-of", AT, 10, 1).state == "unpriced"
+
+
+def test_a_rate_that_is_not_stated_is_the_public_one():
+    # gpt-4o: 2.50 input, 1.25 cached, 10 output per million.
+    book = PriceBook([own(output_per_million=Decimal(1), discount_percent=Decimal(50))])
+    assert ask(book, "openai", "gpt-4o", AT, 1_000_000, 1_000_000, 1_000_000).amount == Decimal("1.125")
+    # A stated input price without cache prices: the cache is not cheaper.
+    book = PriceBook([own(input_per_million=Decimal(1))])
+    assert ask(book, "openai", "gpt-4o", AT, 1_000_000, 0, 1_000_000).amount == 1
+    # Half a price is no price where the table has none either.
+    book = PriceBook([own(model="our-model", input_per_million=Decimal(1))])
+    assert ask(book, "openai", "our-model", AT, 10, 1).state == "unpriced"
+
+
+def test_the_asked_model_is_tried_where_the_answering_one_has_no_price():
+    book = PriceBook()
+    answer = ask(book, "azure", "our-deployment", AT, 10, 1, request_model="gpt-4o")
+    assert (answer.state, answer.source) == ("priced", "azure/gpt-4o")
 
 
 def test_the_more_specific_own_price_wins():
-    book = Book(
+    book = PriceBook(
         [
             own(model="*", discount_percent=Decimal(50)),
-            own(model="gpt-*", input=Decimal(2), output=Decimal(2)),
-            own(model="gpt-4o", input=Decimal(3), output=Decimal(3)),
-            own(model="gpt-4o", provider="azure", input=Decimal(4), output=Decimal(4)),
+            own(model="gpt-*", input_per_million=Decimal(2), output_per_million=Decimal(2)),
+            own(model="gpt-4o", input_per_million=Decimal(3), output_per_million=Decimal(3)),
+            own(model="gpt-4o", provider="azure", input_per_million=Decimal(4), output_per_million=Decimal(4)),
         ]
     )
 
     def price(provider, model):
-        return book.cost_of(provider, model, AT, 1_000_000, 0).amount
+        return ask(book, provider, model, AT, 1_000_000, 0).amount
 
     assert price("az.ai.openai", "gpt-4o") == 4
     assert price("openai", "gpt-4o") == 3
     assert price("openai", "gpt-4o-mini") == 2
-    assert book.cost_of("anthropic", "claude-sonnet-4-20250514", AT, 100_000, 0).amount == Decimal("0.15")
+    assert ask(book, "anthropic", "claude-sonnet-4-20250514", AT, 100_000, 0).amount == Decimal("0.15")
 
 
 def test_every_alias_leads_to_a_provider_of_the_table():
@@ -272,7 +311,7 @@ def test_names_are_tried_most_literal_first():
 
 def test_memory_for_names_is_bounded(monkeypatch):
     monkeypatch.setattr("apps.telemetry.prices.book._REMEMBERED", 10)
-    book = Book()
+    book = PriceBook()
     for number in range(50):
-        book.cost_of("openai", f"model-{number}", AT, 1, 1)
+        ask(book, "openai", f"model-{number}", AT, 1, 1)
     assert len(book._known) <= 10

@@ -1,10 +1,10 @@
 """The price book: what one model call costs, by the organization's own prices first, then by the public table."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from fnmatch import fnmatchcase
+from typing import NamedTuple
 
 import msgspec
 
@@ -18,10 +18,13 @@ STATES = (PRICED, OWN, REPORTED, UNPRICED, NONE)
 _REMEMBERED = 20_000
 _HUNDRED = Decimal(100)
 _MILLION = Decimal(1_000_000)
+_ZERO = Decimal(0)
+
+Parts = tuple[Decimal, Decimal]
 
 
-class Priced(msgspec.Struct, gc=False, frozen=True):
-    """An amount in USD with where it comes from.
+class Price(NamedTuple):
+    """An amount in USD and where it comes from.
 
     `state` is priced (public table), own (the organization's price or discount), reported (nobody knows a price; the
     client's amount), unpriced (tokens and no price: the amount is None, never 0) or none (nothing to price).
@@ -29,88 +32,104 @@ class Priced(msgspec.Struct, gc=False, frozen=True):
 
     amount: Decimal | None
     state: str
-    source: str = ""
-    input_price: Decimal | None = None
-    output_price: Decimal | None = None
+    source: str
 
 
-@dataclass(frozen=True, slots=True)
-class OwnRate:
-    """An organization's price for the models that match, from one day to another (both included).
+_UNPRICED = Price(None, UNPRICED, "")
+_NONE = Price(None, NONE, "")
 
-    Either prices in USD per million tokens (cache prices that are not given equal the input price) or a discount on
-    the public price. Patterns are as in a shell: `*` stands for anything; an empty provider matches all.
+
+class OwnRate(msgspec.Struct, frozen=True, kw_only=True):
+    """What the organization pays for the models that match, from a day on until before another; USD per million tokens.
+
+    A rate that is not stated is the public one, except that a stated input price without cache prices means that the
+    cache is not cheaper. `discount_percent` lowers the whole amount. Patterns are as in a shell: `*` stands for
+    anything, no provider for all.
     """
 
-    provider: str
     model: str
-    valid_from: date
+    provider: str | None = None
+    input_per_million: Decimal | None = None
+    output_per_million: Decimal | None = None
+    cache_read_per_million: Decimal | None = None
+    cache_write_per_million: Decimal | None = None
+    discount_percent: Decimal = _ZERO
+    valid_from: date = date.min
     valid_until: date | None = None
-    input: Decimal | None = None
-    output: Decimal | None = None
-    cache_read: Decimal | None = None
-    cache_write: Decimal | None = None
-    discount_percent: Decimal | None = None
 
-    def matches(self, provider: str | None, model: str) -> bool:
+    def matches(self, provider: str | None, model: str | None) -> bool:
         """Tell whether a call as it was sent is meant."""
-        wanted = spelled(self.provider)
+        if not model:
+            return False
+        wanted = spelled(self.provider or "")
         if wanted not in ("", "*"):
-            sent = {spelled(provider or ""), provider_id(provider) or ""}
-            if not any(fnmatchcase(name, wanted) for name in sent) and provider_id(self.provider) not in sent - {""}:
+            sent = spelled(provider or "")
+            stated = provider_id(provider)
+            if not fnmatchcase(sent, wanted) and (stated is None or stated != provider_id(wanted)):
                 return False
-        name = model.strip().lower()
-        pattern = self.model.strip().lower()
+        name, pattern = model.strip().lower(), self.model.strip().lower()
         return fnmatchcase(name, pattern) or fnmatchcase(name.rpartition("/")[2], pattern)
 
     def is_valid_on(self, day: date) -> bool:
         """Tell whether the price holds on a day (UTC)."""
-        return self.valid_from <= day and (self.valid_until is None or day <= self.valid_until)
+        return self.valid_from <= day and (self.valid_until is None or day < self.valid_until)
 
     @property
     def weight(self) -> tuple[bool, bool, int, date]:
-        """Order prices that match the same call: the exact name beats a pattern, the longer beats the shorter."""
-        return (
-            "*" not in self.model and "?" not in self.model and "[" not in self.model,
-            self.provider.strip() not in ("", "*"),
-            len(self.model),
-            self.valid_from,
-        )
+        """Order prices that match the same call: a name beats a pattern, then the longer, then the later."""
+        is_exact = not any(sign in self.model for sign in "*?[")
+        return is_exact, bool(self.provider) and self.provider != "*", len(self.model), self.valid_from
 
-    def rates(self) -> Rates | None:
-        """Return USD per token, or None for a discount."""
-        if self.input is None or self.output is None:
-            return None
-        cache_read = self.input if self.cache_read is None else self.cache_read
-        cache_write = self.input if self.cache_write is None else self.cache_write
-        return Rates(self.input / _MILLION, self.output / _MILLION, cache_read / _MILLION, cache_write / _MILLION)
+    @property
+    def has_rates(self) -> bool:
+        """Tell whether the price names amounts, not only a discount."""
+        return self.input_per_million is not None or self.output_per_million is not None
 
     @property
     def source(self) -> str:
         """Say which price this is."""
-        return f"own price from {self.valid_from}"
+        text = f"own price from {self.valid_from}" if self.has_rates else "public price"
+        return f"{text} less {self.discount_percent.normalize():f} %" if self.discount_percent else text
 
-    def discounted(self, public: Priced | None) -> Priced | None:
-        """Return the public price less the discount; without a public price there is nothing to deduct from."""
-        if public is None or public.input_price is None or public.output_price is None:
+    def rates(self, public: Rates | None) -> Rates | None:
+        """Return USD per token before the discount, or None where neither this price nor the public one says it."""
+        base = public or Rates(None, None, None, None)
+        input_rate = _per_token(self.input_per_million, base.input)
+        output_rate = _per_token(self.output_per_million, base.output)
+        if input_rate is None or output_rate is None:
             return None
-        percent = self.discount_percent or Decimal(0)
-        factor = (_HUNDRED - percent) / _HUNDRED
-        paid_in, paid_out = public.input_price * factor, public.output_price * factor
-        return Priced(paid_in + paid_out, OWN, f"{public.source} less {percent.normalize():f} %", paid_in, paid_out)
+        is_stated = self.input_per_million is not None
+        return Rates(
+            input_rate,
+            output_rate,
+            _per_token(self.cache_read_per_million, input_rate if is_stated else base.cache_read),
+            _per_token(self.cache_write_per_million, input_rate if is_stated else base.cache_write),
+            None if self.output_per_million is not None else base.reasoning,
+        )
+
+    def discounted(self, parts: Parts) -> Parts:
+        """Take the discount off an input and an output price."""
+        if not self.discount_percent:
+            return parts
+        factor = (_HUNDRED - self.discount_percent) / _HUNDRED
+        return parts[0] * factor, parts[1] * factor
 
 
-class Book:
-    """Prices for one organization. Answers are computed from a compiled entry per (provider, model) as sent."""
+class PriceBook:
+    """Prices for one organization, to be kept for as long as its own prices do not change.
+
+    A call is priced from a compiled entry per (provider, model) as sent; what is not found is remembered as well.
+    """
 
     __slots__ = ("_known", "_own")
 
-    def __init__(self, own: Sequence[OwnRate] = ()) -> None:
+    def __init__(self, own: Iterable[OwnRate] = ()) -> None:
         self._own = sorted(own, key=lambda rate: rate.weight, reverse=True)
-        self._known: dict[tuple[str | None, str | None], _Known] = {}
+        self._known: dict[tuple[str | None, str | None, str | None], _Known] = {}
 
-    def cost_of(
+    def price(
         self,
+        *,
         provider: str | None,
         model: str | None,
         at: datetime,
@@ -119,91 +138,115 @@ class Book:
         cache_read_tokens: int | None = None,
         cache_write_tokens: int | None = None,
         reasoning_tokens: int | None = None,
-        *,
+        request_model: str | None = None,
         special: Mapping[str, int] | None = None,
         reported: Decimal | None = None,
-    ) -> Priced:
+    ) -> Price:
         """Price one call. `input_tokens` includes cache reads and writes, `output_tokens` includes reasoning.
 
-        `special` holds counts of units with prices of their own (see table.SPECIAL_UNITS); they are contained in the
-        others. `reported` is the client's amount, used only where there is no price, and not if it is 0: clients say
-        0 for a model they do not know.
+        `request_model` is what was asked for, tried where the answering `model` has no price. `special` holds counts of
+        units with prices of their own (table.SPECIAL_UNITS), contained in the others. `reported` is what the client
+        said, used only where there is no price, and not if it is 0: clients say 0 for a model they do not know.
         """
         read, write = cache_read_tokens or 0, cache_write_tokens or 0
         tokens, output = input_tokens or 0, output_tokens or 0
         if tokens or output or read or write:
-            known = self._known.get((provider, model)) or self._learn(provider, model)
-            answer = known.price(at, tokens, output, read, write, reasoning_tokens or 0, special)
-            if answer is not None:
-                return answer
-            state = _UNPRICED
+            known = self._known.get((provider, model, request_model)) or self._learn(provider, model, request_model)
+            rates = known.fixed
+            if rates is not None and not special:
+                paid = rates.parts(tokens, output, read, write, reasoning_tokens or 0)
+                return Price(paid[0] + paid[1], PRICED, known.source)
+            parts, state, source = known.parts(at, tokens, output, read, write, reasoning_tokens or 0, special)
+            if parts is not None:
+                return Price(parts[0] + parts[1], state, source)
+            answer = _UNPRICED
         else:
-            state = _NONE
+            answer = _NONE
         if reported is not None and reported > 0:
-            return Priced(reported, REPORTED, "reported by the client")
-        return state
+            return Price(reported, REPORTED, "reported by the client")
+        return answer
 
-    def source_of(self, provider: str | None, model: str | None, at: datetime) -> tuple[str, str]:
-        """Return the state and source that a call with tokens would get."""
-        answer = self.cost_of(provider, model, at, 1, 1)
-        return answer.state, answer.source
+    def parts(
+        self, provider: str | None, model: str | None, at: datetime, *counts: int, special: Mapping | None = None
+    ) -> Parts | None:
+        """Return input and output price apart; `counts` are input, output, cache read, cache write, reasoning."""
+        tokens, output, read, write, reasoning = (*counts, 0, 0, 0)[:5]
+        known = self._known.get((provider, model, None)) or self._learn(provider, model, None)
+        return known.parts(at, tokens, output, read, write, reasoning, special)[0]
 
-    def _learn(self, provider: str | None, model: str | None) -> "_Known":
+    def _learn(self, provider: str | None, model: str | None, request_model: str | None) -> "_Known":
         if len(self._known) >= _REMEMBERED:
             self._known = {}
-        own = tuple((rate, rate.rates()) for rate in self._own if model and rate.matches(provider, model))
-        known = _Known(find_public(provider, model), own)
-        self._known[provider, model] = known
+        entry = find_public(provider, model) or find_public(provider, request_model)
+        names = (model, request_model)
+        own = tuple(rate for rate in self._own if any(rate.matches(provider, name) for name in names))
+        known = self._known[provider, model, request_model] = _Known(entry, own)
         return known
 
 
 class _Known:
-    """What the book knows about one (provider, model), found or not."""
+    """What the book knows about one model as sent, found or not."""
 
     __slots__ = ("entry", "fixed", "own", "source")
 
-    def __init__(self, entry: Entry | None, own: tuple[tuple[OwnRate, Rates | None], ...]) -> None:
+    def __init__(self, entry: Entry | None, own: tuple[OwnRate, ...]) -> None:
         self.entry = entry
         self.own = own
         self.source = entry.source if entry else ""
-        # The usual case in one attribute: a model with one price sheet and no special units.
+        # The usual case in one attribute: a model with one price sheet and no price of the organization's own.
         plan = entry.fixed if entry else None
         self.fixed = plan.rates if plan is not None and not own else None
 
-    def price(
+    def parts(
         self, at: datetime, tokens: int, output: int, read: int, write: int, reasoning: int, special: Mapping | None
-    ) -> Priced | None:
-        if self.fixed is not None and not special:
-            paid_in, paid_out = self.fixed.parts(tokens, output, read, write, reasoning)
-            return Priced(paid_in + paid_out, PRICED, self.source, paid_in, paid_out)
+    ) -> tuple[Parts | None, str, str]:
+        """Return the input and output price (None: there is none), whose price it is and its source."""
         if self.own:
             day = at.astimezone(UTC).date()
-            for rate, rates in self.own:
-                if not rate.is_valid_on(day):
-                    continue
-                if rates is None:
-                    public = self._public_price(at, tokens, output, read, write, reasoning, special)
-                    return rate.discounted(public)
-                paid_in, paid_out = rates.parts(tokens, output, read, write, reasoning)
-                return Priced(paid_in + paid_out, OWN, rate.source, paid_in, paid_out)
-        return self._public_price(at, tokens, output, read, write, reasoning, special)
+            for rate in self.own:
+                if rate.is_valid_on(day):
+                    return self._own_parts(rate, at, tokens, output, read, write, reasoning, special)
+        return self._public_parts(at, tokens, output, read, write, reasoning, special), PRICED, self.source
 
-    def _public_price(
+    def _own_parts(
+        self,
+        rate: OwnRate,
+        at: datetime,
+        tokens: int,
+        output: int,
+        read: int,
+        write: int,
+        reasoning: int,
+        special: Mapping | None,
+    ) -> tuple[Parts | None, str, str]:
+        parts: Parts | None
+        if rate.has_rates:
+            public = self.entry.plan(at).rates if self.entry else None
+            rates = rate.rates(public.for_input(tokens) if public else None)
+            parts = rates.parts(tokens, output, read, write, reasoning) if rates else None
+            source = rate.source
+        else:
+            parts = self._public_parts(at, tokens, output, read, write, reasoning, special)
+            source = f"{self.source}{rate.source.removeprefix('public price')}"
+        return (rate.discounted(parts) if parts else None), OWN, source
+
+    def _public_parts(
         self, at: datetime, tokens: int, output: int, read: int, write: int, reasoning: int, special: Mapping | None
-    ) -> Priced | None:
+    ) -> Parts | None:
         if self.entry is None:
             return None
         plan = self.entry.plan(at)
-        parts = None
         if special and plan.special & special.keys():
             parts = self.entry.special_parts(at, _usage(plan, tokens, output, read, write, reasoning, special))
-        if parts is None:
-            # An embedding model has no output price and none is due; a model without an input price (speech by the
-            # hour) cannot be priced by tokens.
-            if plan.rates is None:
-                return None
-            parts = plan.rates.parts(tokens, output, read, write, reasoning)
-        return Priced(parts[0] + parts[1], PRICED, self.source, parts[0], parts[1])
+            if parts is not None:
+                return parts
+        # An embedding model has no output price and none is due; a model without an input price (speech by the hour)
+        # cannot be priced by tokens.
+        return plan.rates.parts(tokens, output, read, write, reasoning) if plan.rates else None
+
+
+def _per_token(stated: Decimal | None, fallback: Decimal | None) -> Decimal | None:
+    return fallback if stated is None else stated / _MILLION
 
 
 def _usage(
@@ -220,8 +263,6 @@ def _usage(
     return {unit: count for unit, count in usage.items() if count}
 
 
-_UNPRICED = Priced(None, UNPRICED)
-_NONE = Priced(None, NONE)
 _public: dict[tuple[str | None, str | None], Entry | None] = {}
 
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from apps.telemetry.prices.book import Book
+from apps.telemetry.prices.book import PriceBook
 from apps.telemetry.prices.usage import Tokens, tokens_from_usage
 
 # An answer's API flavour → the convention whose bodies it reads rightly. The oracle also lists what an API's rules make
@@ -44,7 +44,7 @@ class Comparison:
 def compare_usages(entries: Iterable[Mapping[str, Any]], *, at: datetime) -> Comparison:
     """Price every body for every provider that the oracle priced it for; exact means input and output price equal."""
     result = Comparison()
-    book = Book()
+    book = PriceBook()
     for entry in entries:
         answers, foreign = _answers(entry)
         result.foreign_count += foreign
@@ -87,27 +87,17 @@ def _reads(flavour: str, read: Tokens | None) -> bool:
     return read.convention in _FLAVOURS.get(flavour, {read.convention})
 
 
-def _difference(book: Book, entry: Mapping[str, Any], answer: Mapping[str, Any], at: datetime) -> str | None:
+def _difference(book: PriceBook, entry: Mapping[str, Any], answer: Mapping[str, Any], at: datetime) -> str | None:
     provider = answer["provider_id"]
     read = tokens_from_usage(entry["body"], provider)
     if read is None:
         return "no convention reads this body"
     model = entry["body"].get("model") or entry["model"]
-    priced = book.cost_of(
-        provider,
-        model,
-        at,
-        read.input,
-        read.output,
-        read.cache_read,
-        read.cache_write,
-        read.reasoning,
-        special=read.special,
-    )
+    counts = (read.input or 0, read.output or 0, read.cache_read or 0, read.cache_write or 0, read.reasoning or 0)
+    found = book.parts(provider, model, at, *counts, special=read.special)
     expected = Decimal(answer["input_price"]), Decimal(answer["output_price"])
-    found = priced.input_price or Decimal(0), priced.output_price or Decimal(0)
-    if priced.amount is None and any(expected):
-        return f"{model} is {priced.state}"
+    if found is None:
+        return f"{model} is unpriced"
     if found != expected:
         return f"{model} ({answer['api_flavor']}): {found[0]} + {found[1]}, not {expected[0]} + {expected[1]}"
     return None

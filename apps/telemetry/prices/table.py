@@ -50,10 +50,10 @@ class Rates:
 
     def __init__(
         self,
-        input_: Decimal,
-        output: Decimal,
-        cache_read: Decimal,
-        cache_write: Decimal,
+        input_: Any,
+        output: Any,
+        cache_read: Any,
+        cache_write: Any,
         reasoning: Decimal | None = None,
         tiers: tuple[tuple[int, "Rates"], ...] = (),
     ) -> None:
