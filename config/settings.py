@@ -117,6 +117,12 @@ CACHES = {
 }
 
 CELERY_BROKER_URL = REDIS_URL or "memory://"
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_ACKS_LATE = True
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_BEAT_SCHEDULE: dict = {}  # filled by core.background.sweep
 
 # People sign in with their e-mail address; allauth keeps passwords, second factors and single sign-on.
 AUTH_USER_MODEL = "organizations.User"

@@ -1,3 +1,10 @@
+from django.urls import path
+
+from apps.core import views
+
 app_name = "core"
 
-urlpatterns: list = []
+urlpatterns = [
+    path("healthz", views.healthz, name="healthz"),
+    path("readyz", views.readyz, name="readyz"),
+]
