@@ -102,8 +102,8 @@ def install(lock):
         try:
             subprocess.check_call([interpreter, "-m", "venv", str(ENVIRONMENT)])
         except (OSError, subprocess.CalledProcessError):
-            stop("cannot create {}: is the folder writable, and is the venv module installed?".format(ENVIRONMENT))
-    say("installing packages from {} (a minute at most with a warm cache)".format(lock))
+            stop(f"cannot create {ENVIRONMENT}: is the folder writable, and is the venv module installed?")
+    say(f"installing packages from {lock} (a minute at most with a warm cache)")
     arguments = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input", "--require-hashes"]
     if subprocess.call([str(PYTHON), *arguments, "-r", lock]):
         stop("the packages could not be installed: the lines above say which one")

@@ -324,6 +324,7 @@ def main() -> int:
     if name == "web":
         subprocess.run([sys.executable, "manage.py", "collectstatic", "--noinput", "--verbosity", "0"], check=True)
     os.execv(shutil.which(command[0]) or command[0], command)
+    return 0
 
 
 if __name__ == "__main__":

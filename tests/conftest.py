@@ -81,9 +81,14 @@ def django_db_setup(django_db_blocker, tmp_path_factory):
 
 
 def _point(connections, name: str) -> None:
+    from urllib.parse import urlsplit, urlunsplit
+
     for alias in ("default", "owner"):
         connections[alias].close()
         connections[alias].settings_dict["NAME"] = name
+    # The ingest role's own connections follow the address in the environment.
+    parts = urlsplit(os.environ["DATABASE_URL"])
+    os.environ["DATABASE_URL"] = urlunsplit(parts._replace(path=f"/{name}"))
 
 
 @pytest.fixture(autouse=True)
@@ -101,8 +106,15 @@ def committed_db(django_db_setup, django_db_blocker):
     from django.apps import apps
     from django.db import connections
 
+    from apps.organizations.doors import forget_credentials
+    from apps.telemetry.selectors.ingest_settings import forget_ingest_settings
+    from apps.telemetry.services.ingest import close_pool
+
     with django_db_blocker.unblock():
         yield
+        close_pool()
+        forget_credentials()
+        forget_ingest_settings()
         for alias in connections:
             connections[alias].close()
         tables = ", ".join(

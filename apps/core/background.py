@@ -3,8 +3,8 @@
     @sweep(every=timedelta(seconds=1))
     def fold_due() -> int: ...
 
-declares a Celery task that beat starts at that interval. A sweep may be lost, run twice or run late: the rows say what is
-to be done, so it claims them (FOR UPDATE SKIP LOCKED) and does each exactly once. Ring the bell earlier with
+declares a Celery task that beat starts at that interval. A sweep may be lost, run twice or run late: the rows say what
+is to be done, so it claims them (FOR UPDATE SKIP LOCKED) and does each exactly once. Ring the bell earlier with
 `fold_due.delay_on_commit()`.
 """
 
@@ -19,7 +19,7 @@ SWEEPS: dict[str, timedelta] = {}
 
 
 def sweep(*, every: timedelta, time_limit: int = 300) -> Callable[[Callable[[], Any]], Any]:
-    """Register a function without arguments as a task that runs every `every`; `time_limit` in seconds ends a stuck one."""
+    """Register a function without arguments as a task that runs every `every`; `time_limit` (seconds) ends a stuck one."""
 
     def decorate(function: Callable[[], Any]) -> Any:
         task = shared_task(

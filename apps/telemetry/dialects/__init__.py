@@ -1,8 +1,8 @@
 """From a client's attribute names to the normal form.
 
 Each folder is one dialect and holds data: FIELDS (attribute → field of the normal form), KINDS (the dialect's words for
-kinds of steps) and, where a value has structure, READERS (attribute → function that reads it). A new dialect is a copied
-folder and a line in DIALECTS. Where a span carries several, the earlier dialect in DIALECTS wins, and within one the
+kinds of steps) and, where a value has structure, READERS (attribute → function that reads it). A new dialect is a
+copied folder and a line in DIALECTS. Where a span carries several, the earlier dialect in DIALECTS wins, and within one the
 earlier line of its FIELDS: the GenAI convention before everything else.
 """
 

@@ -8,7 +8,7 @@ conversation_id, initiated_by, task_type, escalation_reason, success, attributes
 """
 
 import hashlib
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec

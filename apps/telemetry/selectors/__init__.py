@@ -1,0 +1,1 @@
+"""Reads of telemetry: one module per picture."""

@@ -1,0 +1,1 @@
+"""Writes of telemetry: one module per aggregate."""
