@@ -19,7 +19,7 @@ SWEEPS: dict[str, timedelta] = {}
 
 
 def sweep(*, every: timedelta, time_limit: int = 300) -> Callable[[Callable[[], Any]], Any]:
-    """Register a function without arguments as a task that runs every `every`; `time_limit` (seconds) ends a stuck one."""
+    """Register a function without arguments as a task that runs every `every`; `time_limit` in seconds."""
 
     def decorate(function: Callable[[], Any]) -> Any:
         task = shared_task(

@@ -2,8 +2,8 @@
 
 Each folder is one dialect and holds data: FIELDS (attribute → field of the normal form), KINDS (the dialect's words for
 kinds of steps) and, where a value has structure, READERS (attribute → function that reads it). A new dialect is a
-copied folder and a line in DIALECTS. Where a span carries several, the earlier dialect in DIALECTS wins, and within one the
-earlier line of its FIELDS: the GenAI convention before everything else.
+copied folder and a line in DIALECTS. Where a span carries several, the earlier dialect in DIALECTS
+wins, and within one the earlier line of its FIELDS: the GenAI convention before everything else.
 """
 
 from collections.abc import Callable

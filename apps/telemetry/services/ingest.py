@@ -38,9 +38,6 @@ _SPAN_TYPES = {
     "cache_read_tokens": "bigint",
     "cache_write_tokens": "bigint",
     "reasoning_tokens": "bigint",
-    **dict.fromkeys(
-        ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens"), "bigint"
-    ),
 }
 
 

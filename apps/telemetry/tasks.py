@@ -1,0 +1,29 @@
+"""Sweeps over telemetry's due work."""
+
+from datetime import timedelta
+from uuid import UUID
+
+from apps.core.background import sweep
+from apps.core.tenancy import everyone
+from apps.telemetry.models import StaleHour, Touch
+from apps.telemetry.services.fold import fold_pending
+from apps.telemetry.services.rollups import roll_up_pending
+
+# Batches per organization and turn, so that a busy organization does not keep the others waiting.
+TURN = 10
+
+
+@sweep(every=timedelta(seconds=1))
+def fold_due() -> int:
+    """Fold new spans of every organization into traces and tasks."""
+    with everyone(reason="list the organizations that have spans to fold"):
+        due: list[UUID] = list(Touch.objects.values_list("organization_id", flat=True).distinct())
+    return sum(fold_pending(organization_id, batches=TURN) for organization_id in due)
+
+
+@sweep(every=timedelta(seconds=5))
+def roll_up_due() -> int:
+    """Replace the rollups that no longer hold, in every organization."""
+    with everyone(reason="list the organizations whose rollups no longer hold"):
+        due: list[UUID] = list(StaleHour.objects.values_list("organization_id", flat=True).distinct())
+    return sum(roll_up_pending(organization_id) for organization_id in due)
