@@ -64,11 +64,11 @@ class OwnPrice(TenantModel):
         """Return the price as the price book takes it."""
         return OwnRate(
             model=self.model,
-            provider=self.provider or None,
-            input_per_million=self.input_per_million,
-            output_per_million=self.output_per_million,
-            cache_read_per_million=self.cache_read_per_million,
-            cache_write_per_million=self.cache_write_per_million,
+            provider=self.provider,
+            input=self.input_per_million,
+            output=self.output_per_million,
+            cache_read=self.cache_read_per_million,
+            cache_write=self.cache_write_per_million,
             discount_percent=self.discount_percent,
             valid_from=self.valid_from,
             valid_until=self.valid_until,

@@ -6,127 +6,13 @@ unordered spans cannot count twice. Times are microseconds since 1970.
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from decimal import Decimal
+from itertools import pairwise
 
-import msgspec
+from apps.telemetry.rules.components import component_times
+from apps.telemetry.rules.facts import SpanFacts, TaskFacts, TraceFacts
 
 # A task that has reported nothing for so long, and neither ended nor waits for a person, was abandoned.
 ABANDONED_AFTER_US = 24 * 3600 * 1_000_000
-
-
-class SpanFacts(msgspec.Struct, gc=False):
-    """What folding needs of a span."""
-
-    trace_id: str
-    span_id: str
-    parent_span_id: str | None
-    name: str
-    kind: str
-    status: str
-    status_message: str | None
-    error_category: str | None
-    started_us: int
-    duration_us: int | None
-    agent: str
-    agent_version: str | None
-    environment: str | None
-    task_id: str | None
-    task_type: str | None
-    conversation_id: str | None
-    user_id: str | None
-    model: str | None
-    tool: str | None
-    input_tokens: int | None
-    output_tokens: int | None
-    cost_usd: Decimal | None
-    price_state: str
-    reported_cost_usd: Decimal | None
-    is_usage_summary: bool
-    escalation_reason: str | None
-
-    @property
-    def ended_us(self) -> int:
-        """Return the end, or the start of a step that has not ended."""
-        return self.started_us + (self.duration_us or 0)
-
-
-class TraceFacts(msgspec.Struct):
-    """One trace, summed up."""
-
-    trace_id: str
-    name: str
-    status: str
-    status_message: str | None
-    error_category: str | None
-    escalation_reason: str | None
-    started_us: int
-    ended_us: int | None
-    agent: str
-    agent_version: str | None
-    environment: str | None
-    task_type: str | None
-    explicit_task_id: str | None
-    conversation_id: str | None
-    user_id: str | None
-    model: str | None
-    model_names: list[str]
-    tools: list[str]
-    agents: list[str]
-    span_count: int
-    error_count: int
-    model_call_count: int
-    tool_call_count: int
-    input_tokens: int
-    output_tokens: int
-    cost_usd: Decimal | None
-    reported_cost_usd: Decimal | None
-    unpriced_count: int
-    model_us: int
-    tool_us: int
-    human_us: int
-    queue_us: int
-    own_us: int
-
-
-class TaskFacts(msgspec.Struct):
-    """One task, from all its traces."""
-
-    task_id: str
-    name: str
-    status: str
-    status_message: str | None
-    error_category: str | None
-    escalation_reason: str | None
-    started_us: int
-    ended_us: int | None
-    latency_us: int | None
-    agent: str
-    agent_version: str | None
-    environment: str | None
-    task_type: str | None
-    conversation_id: str | None
-    user_id: str | None
-    model: str | None
-    tools: list[str]
-    attempt_count: int
-    trace_ids: list[str]
-    span_count: int
-    hidden_error_count: int
-    model_call_count: int
-    tool_call_count: int
-    input_tokens: int
-    output_tokens: int
-    cost_usd: Decimal | None
-    reported_cost_usd: Decimal | None
-    unpriced_count: int
-    model_us: int
-    tool_us: int
-    human_us: int
-    queue_us: int
-    own_us: int
-
-
-_COMPONENTS = {"model": "model_us", "embedding": "model_us", "tool": "tool_us", "retrieval": "tool_us"}
 
 
 def fold_trace(spans: Sequence[SpanFacts]) -> TraceFacts:
@@ -153,7 +39,7 @@ def fold_trace(spans: Sequence[SpanFacts]) -> TraceFacts:
     is_over = root.duration_us is not None or root.status in ("ok", "error")
     errors = [span for span in spans if span.status == "error"]
     escalations = [span.escalation_reason for span in spans if span.escalation_reason]
-    times = _component_times(spans, started, ended)
+    times = component_times(spans, started, ended)
     return TraceFacts(
         trace_id=root.trace_id,
         name=root.name,
@@ -235,11 +121,15 @@ def _open_waits(spans: Sequence[SpanFacts]) -> list[SpanFacts]:
             and (span.tool, span.name) == (wait.tool, wait.name)
             for span in spans
         )
-        and not (
-            wait.kind == "human"
-            and any(s.kind == "human" and s.status == "ok" and s.started_us >= wait.started_us for s in spans)
-        )
+        and not _was_decided(wait, spans)
     ]
+
+
+def _was_decided(wait: SpanFacts, spans: Sequence[SpanFacts]) -> bool:
+    """Tell whether a later step of a person answered a request for one."""
+    return wait.kind == "human" and any(
+        span.kind == "human" and span.status == "ok" and span.started_us >= wait.started_us for span in spans
+    )
 
 
 def _trace_status(
@@ -259,7 +149,7 @@ def _trace_status(
 
 
 def _root_cause(failed: SpanFacts, errors: Sequence[SpanFacts]) -> str | None:
-    """Return the category of the deepest cause: the last failed step below tells more than the root that passed it on."""
+    """Return the deepest cause's category: a failed step below tells more than the root that passed it on."""
     below = [span for span in errors if span is not failed and span.error_category]
     telling = [span for span in below if span.error_category != "internal_error"]
     if failed.error_category == "internal_error" and telling:
@@ -281,61 +171,6 @@ def _first(spans: Sequence[SpanFacts], root: SpanFacts, field: str) -> str | Non
     return next((found for span in spans if (found := getattr(span, field)) is not None), None)
 
 
-def _component_times(spans: Sequence[SpanFacts], started: int, ended: int) -> dict[str, int]:
-    """Return where the time went: parallel steps count once, a person's time before a tool's before a model's.
-
-    Human wait also covers the gap between a step that stopped for a person and its continuation in the same trace.
-    """
-    intervals: dict[str, list[tuple[int, int]]] = {"human_us": [], "tool_us": [], "model_us": [], "queue_us": []}
-    parents_with_model = {span.parent_span_id for span in spans if span.kind in ("model", "embedding", "agent")}
-    for span in spans:
-        if not span.duration_us:
-            continue
-        piece = (span.started_us, span.ended_us)
-        if span.kind == "human":
-            intervals["human_us"].append(piece)
-        elif span.kind == "queue":
-            intervals["queue_us"].append(piece)
-        elif (component := _COMPONENTS.get(span.kind)) is not None:
-            # A tool that is itself an agent: its model calls are model time.
-            if component == "tool_us" and span.span_id in parents_with_model:
-                continue
-            intervals[component].append(piece)
-    for wait in spans:
-        if wait.status == "waiting":
-            following = [
-                span.started_us
-                for span in spans
-                if span is not wait
-                and span.started_us >= wait.ended_us
-                and (span.tool, span.name) == (wait.tool, wait.name)
-            ]
-            if following:
-                intervals["human_us"].append((wait.ended_us, min(following)))
-    taken: list[tuple[int, int]] = []
-    times: dict[str, int] = {}
-    for component in ("human_us", "queue_us", "tool_us", "model_us"):
-        before = _length(taken)
-        taken = _union(taken + intervals[component])
-        times[component] = _length(taken) - before
-    times["own_us"] = max(0, ended - started - _length(taken))
-    return times
-
-
-def _union(intervals: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
-    merged: list[tuple[int, int]] = []
-    for start, end in sorted(intervals):
-        if merged and start <= merged[-1][1]:
-            merged[-1] = (merged[-1][0], max(merged[-1][1], end))
-        else:
-            merged.append((start, end))
-    return merged
-
-
-def _length(intervals: Iterable[tuple[int, int]]) -> int:
-    return sum(end - start for start, end in intervals)
-
-
 def fold_task(task_id: str, traces: Sequence[TraceFacts], now_us: int) -> TaskFacts:
     """Sum up one task from all its traces: its attempts, and the pauses in which it waited for a person."""
     traces = sorted(traces, key=lambda trace: (trace.started_us, trace.trace_id))
@@ -349,7 +184,7 @@ def fold_task(task_id: str, traces: Sequence[TraceFacts], now_us: int) -> TaskFa
         status = "abandoned"
     pause = sum(
         max(0, following.started_us - (trace.ended_us or following.started_us))
-        for trace, following in zip(traces, traces[1:], strict=False)
+        for trace, following in pairwise(traces)
         if trace.status == "waiting"
     )
     is_over = status in ("succeeded", "failed")

@@ -1,9 +1,9 @@
 """Mergeable histograms with a relative error of at most 1 %. No Django here.
 
 Log-scale buckets as in C. Masson, J. E. Rim, H. K. Lee, "DDSketch: A fast and fully-mergeable quantile sketch with
-relative-error guarantees", VLDB 2019: a value v > 0 falls into bucket ceil(log_gamma(v)), gamma = (1 + a) / (1 - a) with
-a = 0.01; a bucket answers with the value whose relative distance to both its ends is at most a. Values of 0 (and below,
-which durations and costs do not have) are counted in bucket ZERO.
+relative-error guarantees", VLDB 2019: a value v > 0 falls into bucket ceil(log_gamma(v)), gamma = (1 + a) / (1 - a)
+with a = 0.01; a bucket answers with the value whose relative distance to both its ends is at most a. Values of 0 (and
+below, which durations and costs do not have) are counted in bucket ZERO.
 """
 
 import math

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from apps.core.tenancy import scope
 from apps.telemetry.models import OwnPrice, RedactionRule
-from apps.telemetry.prices.book import OwnRate, PriceBook
+from apps.telemetry.prices.book import Book, OwnRate
 from apps.telemetry.rules.redaction import Redaction, Redactor
 
 # How long another process may go on with the former rules and prices.
@@ -18,7 +18,7 @@ class IngestSettings(NamedTuple):
     """Applied to every span before it is stored."""
 
     redactor: Redactor
-    book: PriceBook
+    book: Book
 
 
 _cache: dict[UUID, tuple[float, tuple, IngestSettings]] = {}
@@ -39,9 +39,7 @@ def ingest_settings(organization_id: UUID) -> IngestSettings:
         rates = tuple(price.rate() for price in OwnPrice.objects.order_by("id"))
     stated: tuple[tuple[Redaction, ...], tuple[OwnRate, ...]] = (rules, rates)
     # Unchanged statements keep the price book, which has compiled prices worth keeping.
-    current = (
-        cached[2] if cached is not None and cached[1] == stated else IngestSettings(Redactor(rules), PriceBook(rates))
-    )
+    current = cached[2] if cached is not None and cached[1] == stated else IngestSettings(Redactor(rules), Book(rates))
     with _lock:
         _cache[organization_id] = (now + CACHE_SECONDS, stated, current)
     return current

@@ -14,13 +14,16 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from apps.core.tenancy import scope
-from apps.telemetry.rules.fold import SpanFacts, TaskFacts, TraceFacts, fold_task, fold_trace
+from apps.telemetry.rules.facts import SpanFacts, TaskFacts, TraceFacts
+from apps.telemetry.rules.fold import fold_task, fold_trace
 
 BATCH = 1000
 # A trace's spans lie at most so far apart; it bounds the partitions that folding reads.
 WIDEST_TRACE = timedelta(days=7)
 # How long a task may wait for a person before a trace of the same conversation counts as a task of its own.
 LONGEST_WAIT = timedelta(days=30)
+# First and last start (microseconds since 1970), environment and version of the latest.
+Sight = tuple[int, int, str | None, str | None]
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 _SPAN_FIELDS = [name for name in SpanFacts.__struct_fields__ if name != "started_us"]
@@ -64,7 +67,9 @@ def _fold_batch(organization_id: UUID) -> int:
             return 0
         trace_ids = sorted({trace for trace, _, _ in touches if trace})
         starts = [at for trace, _, at in touches if trace]
-        traces, hours, sightings = [], set(), {}
+        traces: list[TraceFacts] = []
+        hours: set[int] = set()
+        sightings: dict[str, Sight] = {}
         if trace_ids:
             spans = _load_spans(cursor, organization_id, trace_ids, min(starts), max(starts))
             by_trace: dict[str, list[SpanFacts]] = {}
@@ -98,7 +103,7 @@ def _load_spans(
     return [SpanFacts(**dict(zip(names, row, strict=True))) for row in cursor.fetchall()]
 
 
-def _sight(sightings: dict[str, tuple[int, int, str | None, str | None]], span: SpanFacts) -> None:
+def _sight(sightings: dict[str, Sight], span: SpanFacts) -> None:
     seen = sightings.get(span.agent)
     if seen is None:
         sightings[span.agent] = (span.started_us, span.started_us, span.environment, span.agent_version)
@@ -275,7 +280,7 @@ def _outcomes(cursor, organization_id: UUID, tasks: Iterable[TaskFacts]) -> dict
     return found
 
 
-def _save_sightings(cursor, organization_id: UUID, sightings: dict[str, tuple]) -> None:
+def _save_sightings(cursor, organization_id: UUID, sightings: dict[str, Sight]) -> None:
     if not sightings:
         return
     rows = [

@@ -124,8 +124,8 @@ def sum_tasks(tasks: list[dict[str, Any]]) -> dict[str, Any]:
 def _roll_up_usage(cursor, organization_id: UUID, hour: datetime) -> None:
     cursor.execute("DELETE FROM telemetry_usagehour WHERE organization_id = %s AND hour = %s", [organization_id, hour])
     cursor.execute(
-        "INSERT INTO telemetry_usagehour (id, organization_id, hour, agent, agent_version, environment, provider, model,"
-        " tool, call_count, error_count, unpriced_count, input_tokens, output_tokens, cost_usd, duration_us) "
+        "INSERT INTO telemetry_usagehour (id, organization_id, hour, agent, agent_version, environment, provider,"
+        " model, tool, call_count, error_count, unpriced_count, input_tokens, output_tokens, cost_usd, duration_us) "
         "SELECT gen_random_uuid(), %s, %s, agent, agent_version, environment, provider, model, tool, count(*),"
         " count(*) FILTER (WHERE status = 'error'), count(*) FILTER (WHERE price_state = 'unpriced'),"
         " coalesce(sum(input_tokens), 0), coalesce(sum(output_tokens), 0), coalesce(sum(cost_usd), 0),"

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from apps.telemetry.normal import NormalSpan
-from apps.telemetry.prices.book import PriceBook
+from apps.telemetry.prices.book import REPORTED, UNPRICED, Book, Priced
 from apps.telemetry.rules.agents import UNKNOWN_AGENT, agent_slug
 
 SPAN_COLUMNS = (
@@ -87,24 +87,14 @@ def _without_nul(value: Any) -> Any:
     return value
 
 
-def span_row(organization: str, span: NormalSpan, bound_agent: str | None, book: PriceBook) -> str:
+def span_row(organization: str, span: NormalSpan, bound_agent: str | None, book: Book) -> str:
     """Return the line of one span, priced; `bound_agent` is the agent of the credential and wins over what was sent."""
-    amount = None
-    state = "none"
-    if span.input_tokens or span.output_tokens:
-        amount, state, _ = book.price(
-            provider=span.provider,
-            model=span.model,
-            request_model=span.request_model,
-            at=span.started_at,
-            input_tokens=span.input_tokens,
-            output_tokens=span.output_tokens,
-            cache_read_tokens=span.cache_read_tokens,
-            cache_write_tokens=span.cache_write_tokens,
-        )
     reported = span.reported_cost_usd
-    if amount is None and reported is not None:
-        amount, state = reported, "reported"
+    priced = _price(book, span, span.model)
+    if priced.state in (UNPRICED, REPORTED) and span.request_model and span.request_model != span.model:
+        # The provider's answer names a snapshot that the table does not know: what was asked for has a price.
+        asked = _price(book, span, span.request_model)
+        priced = asked if asked.state not in (UNPRICED, REPORTED) else priced
     agent = bound_agent or (agent_slug(span.agent) if span.agent else UNKNOWN_AGENT)
     attributes = span.attributes
     if span.agent and span.agent != agent:
@@ -140,13 +130,27 @@ def span_row(organization: str, span: NormalSpan, bound_agent: str | None, book:
             _number(span.cache_read_tokens),
             _number(span.cache_write_tokens),
             _number(span.reasoning_tokens),
-            _number(amount),
-            state,
+            _number(priced.amount),
+            priced.state,
             _number(reported),
             "t" if span.is_usage_summary else "f",
             _optional(span.escalation_reason),
             _json(attributes),
         )
+    )
+
+
+def _price(book: Book, span: NormalSpan, model: str | None) -> Priced:
+    return book.cost_of(
+        span.provider,
+        model,
+        span.started_at,
+        span.input_tokens,
+        span.output_tokens,
+        span.cache_read_tokens,
+        span.cache_write_tokens,
+        span.reasoning_tokens,
+        reported=span.reported_cost_usd,
     )
 
 

@@ -1,0 +1,62 @@
+"""Where the time of a trace went. No Django here."""
+
+from collections.abc import Iterable, Sequence
+
+from apps.telemetry.rules.facts import SpanFacts
+
+_COMPONENTS = {"model": "model_us", "embedding": "model_us", "tool": "tool_us", "retrieval": "tool_us"}
+
+
+def component_times(spans: Sequence[SpanFacts], started: int, ended: int) -> dict[str, int]:
+    """Return where the time went: parallel steps count once, a person's time before a tool's before a model's.
+
+    Human wait also covers the gap between a step that stopped for a person and its continuation in the same trace.
+    """
+    intervals: dict[str, list[tuple[int, int]]] = {"human_us": [], "tool_us": [], "model_us": [], "queue_us": []}
+    parents_with_model = {span.parent_span_id for span in spans if span.kind in ("model", "embedding", "agent")}
+    for span in spans:
+        if not span.duration_us:
+            continue
+        piece = (span.started_us, span.ended_us)
+        if span.kind == "human":
+            intervals["human_us"].append(piece)
+        elif span.kind == "queue":
+            intervals["queue_us"].append(piece)
+        elif (component := _COMPONENTS.get(span.kind)) is not None:
+            # A tool that is itself an agent: its model calls are model time.
+            if component == "tool_us" and span.span_id in parents_with_model:
+                continue
+            intervals[component].append(piece)
+    for wait in spans:
+        if wait.status == "waiting":
+            following = [
+                span.started_us
+                for span in spans
+                if span is not wait
+                and span.started_us >= wait.ended_us
+                and (span.tool, span.name) == (wait.tool, wait.name)
+            ]
+            if following:
+                intervals["human_us"].append((wait.ended_us, min(following)))
+    taken: list[tuple[int, int]] = []
+    times: dict[str, int] = {}
+    for component in ("human_us", "queue_us", "tool_us", "model_us"):
+        before = _length(taken)
+        taken = _union(taken + intervals[component])
+        times[component] = _length(taken) - before
+    times["own_us"] = max(0, ended - started - _length(taken))
+    return times
+
+
+def _union(intervals: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    merged: list[tuple[int, int]] = []
+    for start, end in sorted(intervals):
+        if merged and start <= merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(merged[-1][1], end))
+        else:
+            merged.append((start, end))
+    return merged
+
+
+def _length(intervals: Iterable[tuple[int, int]]) -> int:
+    return sum(end - start for start, end in intervals)
