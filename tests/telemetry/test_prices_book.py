@@ -11,7 +11,7 @@ from genai_prices.types import ModelPrice, StartDateConstraint, TieredPrices
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from apps.telemetry.prices.book import OwnRate, PriceBook
+from apps.telemetry.prices.book import Book, OwnRate
 from apps.telemetry.prices.names import PROVIDERS, candidates, provider_id
 from apps.telemetry.prices.table import Entry
 
@@ -25,15 +25,7 @@ TOKEN_PRICED = [
 
 
 def ask(book, provider, model, at, input_tokens, output_tokens, cache_read=None, **rest):
-    return book.price(
-        provider=provider,
-        model=model,
-        at=at,
-        input_tokens=input_tokens,
-        output_tokens=output_tokens,
-        cache_read_tokens=cache_read,
-        **rest,
-    )
+    return book.cost_of(provider, model, at, input_tokens, output_tokens, cache_read, **rest)
 
 
 def expected(provider, model, at, **usage):
@@ -125,7 +117,7 @@ def test_any_call_costs_what_the_package_says(found, at, plain, read, write, ans
 
 
 def test_audio_tokens_have_their_own_price():
-    book = PriceBook()
+    book = Book()
     text = ask(book, "openai", "gpt-audio-mini", AT, 1_000_000, 0)
     audio = ask(book, "openai", "gpt-audio-mini", AT, 1_000_000, 0, special={"input_audio_tokens": 1_000_000})
     assert audio.amount > text.amount
@@ -137,13 +129,13 @@ def test_audio_tokens_have_their_own_price():
 
 def test_cached_tokens_inside_the_input_are_cheaper():
     # gpt-4.1-mini: 0.40 input, 0.10 cached, 1.60 output per million.
-    answer = ask(PriceBook(), "openai", "gpt-4.1-mini-2025-04-14", AT, 1131, 20, 1024)
+    answer = ask(Book(), "openai", "gpt-4.1-mini-2025-04-14", AT, 1131, 20, 1024)
     assert answer.amount == Decimal("0.0001772")
     assert (answer.state, answer.source) == ("priced", "openai/gpt-4.1-mini")
 
 
 def test_more_cache_than_input_is_billed_as_cache():
-    answer = ask(PriceBook(), "openai", "gpt-4.1-mini", AT, 10, 0, cache_read=1000)
+    answer = ask(Book(), "openai", "gpt-4.1-mini", AT, 10, 0, 1000)
     assert answer.amount == Decimal("0.0001")
 
 
@@ -177,7 +169,7 @@ def test_more_cache_than_input_is_billed_as_cache():
     ],
 )
 def test_sloppy_names_find_their_model(provider, model, source):
-    answer = ask(PriceBook(), provider, model, AT, 1000, 10)
+    answer = ask(Book(), provider, model, AT, 1000, 10)
     assert (answer.state, answer.source) == ("priced", source)
 
 
@@ -195,24 +187,24 @@ def test_sloppy_names_find_their_model(provider, model, source):
     ],
 )
 def test_unknown_models_are_unpriced_and_never_0(provider, model):
-    book = PriceBook()
+    book = Book()
     for _ in range(2):
         answer = ask(book, provider, model, AT, 1000, 10)
         assert (answer.amount, answer.state) == (None, "unpriced")
 
 
 def test_a_listed_free_model_costs_0():
-    answer = ask(PriceBook(), "gemini", "gemma-3-27b-it", AT, 1000, 10)
+    answer = ask(Book(), "gemini", "gemma-3-27b-it", AT, 1000, 10)
     assert (answer.amount, answer.state) == (0, "priced")
 
 
 def test_without_tokens_there_is_nothing_to_price():
     for counts in ((None, None), (0, 0), (0, None)):
-        assert ask(PriceBook(), "openai", "gpt-4o", AT, *counts).state == "none"
+        assert ask(Book(), "openai", "gpt-4o", AT, *counts).state == "none"
 
 
 def test_the_clients_amount_is_used_only_where_there_is_no_price():
-    book = PriceBook()
+    book = Book()
     said = Decimal("0.5")
     assert ask(book, "openai", "gpt-4o", AT, 10, 1, reported=said).state == "priced"
     answer = ask(book, "openai", "our-own-model", AT, 10, 1, reported=said)
@@ -227,8 +219,8 @@ def own(**fields):
 
 
 def test_own_prices_win_within_their_days():
-    price = own(valid_until=date(2026, 8, 21), input_per_million=Decimal(1), output_per_million=Decimal(2))
-    book = PriceBook([price])
+    price = own(valid_until=date(2026, 8, 20), input=Decimal(1), output=Decimal(2))
+    book = Book([price])
     inside = ask(book, "openai", "gpt-4o", datetime(2026, 8, 20, 23, 59, tzinfo=UTC), 1_000_000, 500_000)
     assert (inside.amount, inside.state) == (Decimal(2), "own")
     for outside in (datetime(2026, 8, 21, tzinfo=UTC), datetime(2025, 12, 31, 23, tzinfo=UTC)):
@@ -237,13 +229,13 @@ def test_own_prices_win_within_their_days():
 
 
 def test_own_prices_make_unknown_models_priced():
-    book = PriceBook(
+    book = Book(
         [
             own(
                 model="our-*",
-                input_per_million=Decimal(1),
-                output_per_million=Decimal(0),
-                cache_read_per_million=Decimal("0.5"),
+                input=Decimal(1),
+                output=Decimal(0),
+                cache_read=Decimal("0.5"),
             )
         ]
     )
@@ -253,8 +245,8 @@ def test_own_prices_make_unknown_models_priced():
 
 
 def test_a_discount_is_taken_off_the_public_price():
-    book = PriceBook([own(model="gpt-4*", discount_percent=Decimal("12.5"))])
-    public = ask(PriceBook(), "openai", "gpt-4o", AT, 1000, 100, 500)
+    book = Book([own(model="gpt-4*", discount_percent=Decimal("12.5"))])
+    public = ask(Book(), "openai", "gpt-4o", AT, 1000, 100, 500)
     answer = ask(book, "openai", "gpt-4o", AT, 1000, 100, 500)
     assert answer.amount == public.amount * Decimal("0.875")
     assert answer.source == "openai/gpt-4o less 12.5 %"
@@ -263,29 +255,29 @@ def test_a_discount_is_taken_off_the_public_price():
 
 def test_a_rate_that_is_not_stated_is_the_public_one():
     # gpt-4o: 2.50 input, 1.25 cached, 10 output per million.
-    book = PriceBook([own(output_per_million=Decimal(1), discount_percent=Decimal(50))])
+    book = Book([own(output=Decimal(1), discount_percent=Decimal(50))])
     assert ask(book, "openai", "gpt-4o", AT, 1_000_000, 1_000_000, 1_000_000).amount == Decimal("1.125")
     # A stated input price without cache prices: the cache is not cheaper.
-    book = PriceBook([own(input_per_million=Decimal(1))])
+    book = Book([own(input=Decimal(1))])
     assert ask(book, "openai", "gpt-4o", AT, 1_000_000, 0, 1_000_000).amount == 1
     # Half a price is no price where the table has none either.
-    book = PriceBook([own(model="our-model", input_per_million=Decimal(1))])
+    book = Book([own(model="our-model", input=Decimal(1))])
     assert ask(book, "openai", "our-model", AT, 10, 1).state == "unpriced"
 
 
 def test_the_asked_model_is_tried_where_the_answering_one_has_no_price():
-    book = PriceBook()
+    book = Book()
     answer = ask(book, "azure", "our-deployment", AT, 10, 1, request_model="gpt-4o")
     assert (answer.state, answer.source) == ("priced", "azure/gpt-4o")
 
 
 def test_the_more_specific_own_price_wins():
-    book = PriceBook(
+    book = Book(
         [
             own(model="*", discount_percent=Decimal(50)),
-            own(model="gpt-*", input_per_million=Decimal(2), output_per_million=Decimal(2)),
-            own(model="gpt-4o", input_per_million=Decimal(3), output_per_million=Decimal(3)),
-            own(model="gpt-4o", provider="azure", input_per_million=Decimal(4), output_per_million=Decimal(4)),
+            own(model="gpt-*", input=Decimal(2), output=Decimal(2)),
+            own(model="gpt-4o", input=Decimal(3), output=Decimal(3)),
+            own(model="gpt-4o", provider="azure", input=Decimal(4), output=Decimal(4)),
         ]
     )
 
@@ -311,7 +303,7 @@ def test_names_are_tried_most_literal_first():
 
 def test_memory_for_names_is_bounded(monkeypatch):
     monkeypatch.setattr("apps.telemetry.prices.book._REMEMBERED", 10)
-    book = PriceBook()
+    book = Book()
     for number in range(50):
         ask(book, "openai", f"model-{number}", AT, 1, 1)
     assert len(book._known) <= 10

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from django.core.management import call_command
 
-from apps.telemetry.prices.book import PriceBook
+from apps.telemetry.prices.book import Book
 from apps.telemetry.prices.oracle import compare_usages
 from apps.telemetry.prices.usage import tokens_from_usage
 
@@ -51,14 +51,7 @@ def test_litellms_cost_of_every_message_is_ours():
                     continue
                 raw = message["raw_data"]
                 read = tokens_from_usage(raw)
-                answer = PriceBook().price(
-                    provider="openai",
-                    model=raw["model"],
-                    at=AT,
-                    input_tokens=read.input,
-                    output_tokens=read.output,
-                    cache_read_tokens=read.cache_read,
-                )
+                answer = Book().cost_of("openai", raw["model"], AT, read.input, read.output, read.cache_read)
                 assert abs(answer.amount - Decimal(str(message["cost"]))) < Decimal("1e-12")
                 compared += 1
     assert compared > 100

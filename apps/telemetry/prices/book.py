@@ -23,7 +23,7 @@ _ZERO = Decimal(0)
 Parts = tuple[Decimal, Decimal]
 
 
-class Price(NamedTuple):
+class Priced(NamedTuple):
     """An amount in USD and where it comes from.
 
     `state` is priced (public table), own (the organization's price or discount), reported (nobody knows a price; the
@@ -35,24 +35,24 @@ class Price(NamedTuple):
     source: str
 
 
-_UNPRICED = Price(None, UNPRICED, "")
-_NONE = Price(None, NONE, "")
+_UNPRICED = Priced(None, UNPRICED, "")
+_NONE = Priced(None, NONE, "")
 
 
 class OwnRate(msgspec.Struct, frozen=True, kw_only=True):
-    """What the organization pays for the models that match, from a day on until before another; USD per million tokens.
+    """What the organization pays for the models that match, from one day to another (both included).
 
-    A rate that is not stated is the public one, except that a stated input price without cache prices means that the
-    cache is not cheaper. `discount_percent` lowers the whole amount. Patterns are as in a shell: `*` stands for
-    anything, no provider for all.
+    Rates are in USD per million tokens. A rate that is not stated is the public one, except that a stated input price
+    without cache prices means that the cache is not cheaper. `discount_percent` lowers the whole amount. Patterns are
+    as in a shell: `*` stands for anything, no provider for all.
     """
 
     model: str
     provider: str | None = None
-    input_per_million: Decimal | None = None
-    output_per_million: Decimal | None = None
-    cache_read_per_million: Decimal | None = None
-    cache_write_per_million: Decimal | None = None
+    input: Decimal | None = None
+    output: Decimal | None = None
+    cache_read: Decimal | None = None
+    cache_write: Decimal | None = None
     discount_percent: Decimal = _ZERO
     valid_from: date = date.min
     valid_until: date | None = None
@@ -72,7 +72,7 @@ class OwnRate(msgspec.Struct, frozen=True, kw_only=True):
 
     def is_valid_on(self, day: date) -> bool:
         """Tell whether the price holds on a day (UTC)."""
-        return self.valid_from <= day and (self.valid_until is None or day < self.valid_until)
+        return self.valid_from <= day and (self.valid_until is None or day <= self.valid_until)
 
     @property
     def weight(self) -> tuple[bool, bool, int, date]:
@@ -83,7 +83,7 @@ class OwnRate(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def has_rates(self) -> bool:
         """Tell whether the price names amounts, not only a discount."""
-        return self.input_per_million is not None or self.output_per_million is not None
+        return self.input is not None or self.output is not None
 
     @property
     def source(self) -> str:
@@ -94,17 +94,17 @@ class OwnRate(msgspec.Struct, frozen=True, kw_only=True):
     def rates(self, public: Rates | None) -> Rates | None:
         """Return USD per token before the discount, or None where neither this price nor the public one says it."""
         base = public or Rates(None, None, None, None)
-        input_rate = _per_token(self.input_per_million, base.input)
-        output_rate = _per_token(self.output_per_million, base.output)
+        input_rate = _per_token(self.input, base.input)
+        output_rate = _per_token(self.output, base.output)
         if input_rate is None or output_rate is None:
             return None
-        is_stated = self.input_per_million is not None
+        is_stated = self.input is not None
         return Rates(
             input_rate,
             output_rate,
-            _per_token(self.cache_read_per_million, input_rate if is_stated else base.cache_read),
-            _per_token(self.cache_write_per_million, input_rate if is_stated else base.cache_write),
-            None if self.output_per_million is not None else base.reasoning,
+            _per_token(self.cache_read, input_rate if is_stated else base.cache_read),
+            _per_token(self.cache_write, input_rate if is_stated else base.cache_write),
+            None if self.output is not None else base.reasoning,
         )
 
     def discounted(self, parts: Parts) -> Parts:
@@ -115,7 +115,7 @@ class OwnRate(msgspec.Struct, frozen=True, kw_only=True):
         return parts[0] * factor, parts[1] * factor
 
 
-class PriceBook:
+class Book:
     """Prices for one organization, to be kept for as long as its own prices do not change.
 
     A call is priced from a compiled entry per (provider, model) as sent; what is not found is remembered as well.
@@ -127,9 +127,8 @@ class PriceBook:
         self._own = sorted(own, key=lambda rate: rate.weight, reverse=True)
         self._known: dict[tuple[str | None, str | None, str | None], _Known] = {}
 
-    def price(
+    def cost_of(
         self,
-        *,
         provider: str | None,
         model: str | None,
         at: datetime,
@@ -138,10 +137,11 @@ class PriceBook:
         cache_read_tokens: int | None = None,
         cache_write_tokens: int | None = None,
         reasoning_tokens: int | None = None,
+        *,
         request_model: str | None = None,
         special: Mapping[str, int] | None = None,
         reported: Decimal | None = None,
-    ) -> Price:
+    ) -> Priced:
         """Price one call. `input_tokens` includes cache reads and writes, `output_tokens` includes reasoning.
 
         `request_model` is what was asked for, tried where the answering `model` has no price. `special` holds counts of
@@ -155,15 +155,15 @@ class PriceBook:
             rates = known.fixed
             if rates is not None and not special:
                 paid = rates.parts(tokens, output, read, write, reasoning_tokens or 0)
-                return Price(paid[0] + paid[1], PRICED, known.source)
+                return Priced(paid[0] + paid[1], PRICED, known.source)
             parts, state, source = known.parts(at, tokens, output, read, write, reasoning_tokens or 0, special)
             if parts is not None:
-                return Price(parts[0] + parts[1], state, source)
+                return Priced(parts[0] + parts[1], state, source)
             answer = _UNPRICED
         else:
             answer = _NONE
         if reported is not None and reported > 0:
-            return Price(reported, REPORTED, "reported by the client")
+            return Priced(reported, REPORTED, "reported by the client")
         return answer
 
     def parts(

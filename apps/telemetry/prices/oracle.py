@@ -7,7 +7,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from apps.telemetry.prices.book import PriceBook
+from apps.telemetry.prices.book import Book
 from apps.telemetry.prices.usage import Tokens, tokens_from_usage
 
 # An answer's API flavour → the convention whose bodies it reads rightly. The oracle also lists what an API's rules make
@@ -44,7 +44,7 @@ class Comparison:
 def compare_usages(entries: Iterable[Mapping[str, Any]], *, at: datetime) -> Comparison:
     """Price every body for every provider that the oracle priced it for; exact means input and output price equal."""
     result = Comparison()
-    book = PriceBook()
+    book = Book()
     for entry in entries:
         answers, foreign = _answers(entry)
         result.foreign_count += foreign
@@ -87,7 +87,7 @@ def _reads(flavour: str, read: Tokens | None) -> bool:
     return read.convention in _FLAVOURS.get(flavour, {read.convention})
 
 
-def _difference(book: PriceBook, entry: Mapping[str, Any], answer: Mapping[str, Any], at: datetime) -> str | None:
+def _difference(book: Book, entry: Mapping[str, Any], answer: Mapping[str, Any], at: datetime) -> str | None:
     provider = answer["provider_id"]
     read = tokens_from_usage(entry["body"], provider)
     if read is None:
