@@ -11,7 +11,7 @@ from apps.core.ids import uuid7
 
 request_id: ContextVar[str] = ContextVar("request_id", default="")
 
-API_PREFIXES = ("/api/", "/v1/", "/access/", "/metrics", "/.well-known/")
+API_PREFIXES = ("/api/", "/v1/", "/v3/", "/access/", "/metrics", "/.well-known/")
 
 
 def is_api(request: HttpRequest) -> bool:

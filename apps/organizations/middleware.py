@@ -12,7 +12,7 @@ from apps.organizations.models import Membership
 
 # Doors that authenticate for themselves: the hot paths open no transaction before they need one, and OTLP answers
 # errors in a form of its own.
-SELF_GUARDED = ("/api/v1/events", "/api/schema", "/api/docs")
+SELF_GUARDED = ("/api/v1/events", "/api/public/", "/api/schema", "/api/docs")
 # People's own pages: sign-in, e-mail addresses, second factors, choosing an organization.
 PERSONAL = ("/accounts/", "/welcome/", "/invitations/")
 

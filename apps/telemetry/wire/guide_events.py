@@ -104,6 +104,14 @@ def decode(body: bytes, limits: Limits) -> Decoded:
     return decoded
 
 
+def decode_object(body: bytes) -> dict[str, Any]:
+    """Return a single JSON object; raises WireError for anything else."""
+    try:
+        return _object_decoder.decode(body)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise WireError(f"not a JSON object: {error}") from error
+
+
 def _split(body: bytes) -> list[Any]:
     text = body.strip()
     if not text:
