@@ -42,6 +42,9 @@ class TaskHour(TenantRow):
     failed_count = models.IntegerField()
     abandoned_count = models.IntegerField()
     open_count = models.IntegerField()
+    # Tasks whose outcome is known by the best evidence there is (rules.sums.is_good), and those with a good one.
+    known_count = models.IntegerField(default=0)
+    good_count = models.IntegerField(default=0)
     judged_count = models.IntegerField()
     judged_success_count = models.IntegerField()
     feedback_count = models.IntegerField()
@@ -49,6 +52,7 @@ class TaskHour(TenantRow):
     escalated_count = models.IntegerField()
     by_reason = models.JSONField()
     by_error = models.JSONField()
+    by_outcome = models.JSONField(default=dict)
     hidden_error_count = models.IntegerField()
     priced_count = models.IntegerField()
     unpriced_count = models.IntegerField()

@@ -48,6 +48,17 @@ class Trace(TenantRow):
     queue_us = models.BigIntegerField(default=0)
     own_us = models.BigIntegerField(default=0)
 
+    class Meta:
+        indexes = [
+            models.Index(fields=["organization_id", "-started_at", "trace_id"], name="trace_newest"),
+            models.Index(fields=["organization_id", "task_id"], name="trace_task"),
+            models.Index(
+                fields=["organization_id", "conversation_id", "started_at"],
+                name="trace_conversation",
+                condition=models.Q(conversation_id__isnull=False),
+            ),
+        ]
+
     def __str__(self) -> str:
         return f"{self.name} ({self.trace_id})"
 

@@ -7,7 +7,7 @@ below, which durations and costs do not have) are counted in bucket ZERO.
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 ACCURACY = 0.01
 GAMMA = (1 + ACCURACY) / (1 - ACCURACY)
@@ -65,6 +65,10 @@ class Histogram:
         """Return buckets in order and their counts, for storage."""
         buckets = sorted(self.counts)
         return buckets, [self.counts[bucket] for bucket in buckets]
+
+    def values(self) -> Iterator[tuple[float, int]]:
+        """Return the value that each bucket stands for and its count."""
+        return ((value_of(bucket), count) for bucket, count in self.counts.items())
 
     @property
     def count(self) -> int:
