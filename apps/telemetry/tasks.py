@@ -5,7 +5,8 @@ from uuid import UUID
 
 from apps.core.background import sweep
 from apps.core.tenancy import everyone
-from apps.telemetry.models import StaleHour, Touch
+from apps.telemetry.models import Recomputation, StaleHour, Touch
+from apps.telemetry.services.costs import recompute_step
 from apps.telemetry.services.fold import fold_pending
 from apps.telemetry.services.rollups import roll_up_pending
 
@@ -27,3 +28,17 @@ def roll_up_due() -> int:
     with everyone(reason="list the organizations whose rollups no longer hold"):
         due: list[UUID] = list(StaleHour.objects.values_list("organization_id", flat=True).distinct())
     return sum(roll_up_pending(organization_id) for organization_id in due)
+
+
+@sweep(every=timedelta(seconds=5))
+def recompute_due() -> int:
+    """Compute costs anew where somebody asked for it; return how many steps were done."""
+    with everyone(reason="list the organizations whose costs are to be computed anew"):
+        due: list[UUID] = list(Recomputation.objects.filter(finished_at=None).values_list("organization_id", flat=True))
+    steps = 0
+    for organization_id in due:
+        for _ in range(TURN):
+            steps += 1
+            if not recompute_step(organization_id):
+                break
+    return steps

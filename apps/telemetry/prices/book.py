@@ -35,6 +35,18 @@ class Priced(NamedTuple):
     source: str
 
 
+class Quote(NamedTuple):
+    """The price of a model at a moment, in USD per million tokens; `has_tiers`: long contexts cost more."""
+
+    state: str
+    source: str
+    input: Decimal | None
+    output: Decimal | None
+    cache_read: Decimal | None
+    cache_write: Decimal | None
+    has_tiers: bool
+
+
 _UNPRICED = Priced(None, UNPRICED, "")
 _NONE = Priced(None, NONE, "")
 
@@ -173,6 +185,28 @@ class Book:
         tokens, output, read, write, reasoning = (*counts, 0, 0, 0)[:5]
         known = self._known.get((provider, model, None)) or self._learn(provider, model, None)
         return known.parts(at, tokens, output, read, write, reasoning, special)[0]
+
+    def quote(self, provider: str | None, model: str | None, at: datetime) -> "Quote":
+        """Return what a call at that moment would be priced by."""
+        known = self._known.get((provider, model, None)) or self._learn(provider, model, None)
+        parts, state, source = known.parts(at, 1, 1, 0, 0, 0, None)
+        if parts is None:
+            return Quote(UNPRICED, "", None, None, None, None, has_tiers=False)
+
+        def per_million(tokens: int, output: int, read: int, write: int) -> Decimal | None:
+            found = known.parts(at, tokens, output, read, write, 0, None)[0]
+            return (found[0] + found[1]) * _MILLION if found else None
+
+        rates = known.entry.plan(at).rates if known.entry else None
+        return Quote(
+            state,
+            source,
+            input=per_million(1, 0, 0, 0),
+            output=per_million(0, 1, 0, 0),
+            cache_read=per_million(1, 0, 1, 0),
+            cache_write=per_million(1, 0, 0, 1),
+            has_tiers=bool(rates and rates.tiers),
+        )
 
     def _learn(self, provider: str | None, model: str | None, request_model: str | None) -> "_Known":
         if len(self._known) >= _REMEMBERED:

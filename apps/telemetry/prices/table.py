@@ -13,7 +13,7 @@ from importlib.metadata import version
 from typing import Any
 
 from genai_prices import data_snapshot
-from genai_prices.types import ModelInfo, ModelPrice, Provider, StartDateConstraint, TieredPrices, Usage
+from genai_prices.types import ModelInfo, ModelPrice, Provider, TieredPrices, TimeOfDateConstraint, Usage
 
 from apps.telemetry.prices.names import Candidate, candidates
 
@@ -114,11 +114,13 @@ class Entry:
             return
         for conditional in model.prices:
             self._by_sheet[id(conditional.prices)] = compile_sheet(conditional.prices, is_free=is_free)
-        if all(c.constraint is None or isinstance(c.constraint, StartDateConstraint) for c in model.prices):
-            self._windows = tuple(
-                (c.constraint.start_date if c.constraint else date.min, self._by_sheet[id(c.prices)])
-                for c in reversed(model.prices)
-            )
+        windows = []
+        for conditional in reversed(model.prices):
+            if isinstance(conditional.constraint, TimeOfDateConstraint):
+                return
+            start = conditional.constraint.start_date if conditional.constraint else date.min
+            windows.append((start, self._by_sheet[id(conditional.prices)]))
+        self._windows = tuple(windows)
 
     @property
     def source(self) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from apps.telemetry.prices.names import provider_id
+from apps.telemetry.prices.table import SPECIAL_ATTRIBUTE, SPECIAL_UNITS
 
 Path = tuple[str, ...]
 
@@ -247,6 +248,15 @@ def tokens_from_usage(body: object, provider: str | None = None) -> Tokens | Non
         if any(all(_at(usage, path) is not None for path in mark) for mark in convention.marks):
             return _read(usage, convention, provider_id(provider))
     return None
+
+
+def special_of(attributes: Mapping[str, Any]) -> dict[str, int] | None:
+    """Return the counts with prices of their own that a span's attributes keep, or None (the usual case)."""
+    kept = attributes.get(SPECIAL_ATTRIBUTE)
+    if not isinstance(kept, Mapping):
+        return None
+    counts = {unit: count for unit in SPECIAL_UNITS if (count := _count(kept.get(unit)))}
+    return counts or None
 
 
 def _usage_object(body: object) -> Mapping[str, Any] | None:

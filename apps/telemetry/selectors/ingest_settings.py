@@ -36,13 +36,18 @@ def ingest_settings(organization_id: UUID) -> IngestSettings:
             Redaction(rule.key, rule.pattern, rule.replacement)
             for rule in RedactionRule.objects.filter(is_enabled=True).order_by("id")
         )
-        rates = tuple(price.rate() for price in OwnPrice.objects.order_by("id"))
+        rates = tuple(price.rate() for price in OwnPrice.objects.filter(withdrawn_at=None).order_by("id"))
     stated: tuple[tuple[Redaction, ...], tuple[OwnRate, ...]] = (rules, rates)
     # Unchanged statements keep the price book, which has compiled prices worth keeping.
     current = cached[2] if cached is not None and cached[1] == stated else IngestSettings(Redactor(rules), Book(rates))
     with _lock:
         _cache[organization_id] = (now + CACHE_SECONDS, stated, current)
     return current
+
+
+def price_book_for(organization_id: UUID) -> Book:
+    """Return the organization's price book, at most CACHE_SECONDS old: no query in the usual case."""
+    return ingest_settings(organization_id).book
 
 
 def forget_ingest_settings() -> None:

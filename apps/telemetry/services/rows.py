@@ -8,7 +8,8 @@ from typing import Any
 import msgspec
 
 from apps.telemetry.normal import NormalSpan
-from apps.telemetry.prices.book import REPORTED, UNPRICED, Book, Priced
+from apps.telemetry.prices.book import Book
+from apps.telemetry.prices.usage import special_of
 from apps.telemetry.rules.agents import UNKNOWN_AGENT, agent_slug
 
 SPAN_COLUMNS = (
@@ -90,11 +91,20 @@ def _without_nul(value: Any) -> Any:
 def span_row(organization: str, span: NormalSpan, bound_agent: str | None, book: Book) -> str:
     """Return the line of one span, priced; `bound_agent` is the agent of the credential and wins over what was sent."""
     reported = span.reported_cost_usd
-    priced = _price(book, span, span.model)
-    if priced.state in (UNPRICED, REPORTED) and span.request_model and span.request_model != span.model:
-        # The provider's answer names a snapshot that the table does not know: what was asked for has a price.
-        asked = _price(book, span, span.request_model)
-        priced = asked if asked.state not in (UNPRICED, REPORTED) else priced
+    priced = book.cost_of(
+        span.provider,
+        span.model,
+        span.started_at,
+        span.input_tokens,
+        span.output_tokens,
+        span.cache_read_tokens,
+        span.cache_write_tokens,
+        span.reasoning_tokens,
+        # The provider's answer may name a snapshot that the table does not know: what was asked for has a price.
+        request_model=span.request_model,
+        special=special_of(span.attributes),
+        reported=reported,
+    )
     agent = bound_agent or (agent_slug(span.agent) if span.agent else UNKNOWN_AGENT)
     attributes = span.attributes
     if span.agent and span.agent != agent:
@@ -137,20 +147,6 @@ def span_row(organization: str, span: NormalSpan, bound_agent: str | None, book:
             _optional(span.escalation_reason),
             _json(attributes),
         )
-    )
-
-
-def _price(book: Book, span: NormalSpan, model: str | None) -> Priced:
-    return book.cost_of(
-        span.provider,
-        model,
-        span.started_at,
-        span.input_tokens,
-        span.output_tokens,
-        span.cache_read_tokens,
-        span.cache_write_tokens,
-        span.reasoning_tokens,
-        reported=span.reported_cost_usd,
     )
 
 
