@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
     dependencies = [
         ("organizations", "0001_initial"),
-        ("telemetry", "0002_partitioned_tables"),
+        ("telemetry", "0003_hours_by_best_evidence"),
     ]
 
     operations = [
