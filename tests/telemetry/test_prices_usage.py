@@ -1,6 +1,7 @@
 """Usage bodies of every API are read the same way, whichever side of the input their cache is on."""
 
 import itertools
+import json
 import random
 from decimal import Decimal
 
@@ -8,7 +9,9 @@ import pytest
 from genai_prices.data_snapshot import get_snapshot
 from genai_prices.types import ArrayMatch
 
-from apps.telemetry.prices.usage import tokens_from_usage
+from apps.telemetry.normal import Limits
+from apps.telemetry.prices.usage import special_of, tokens_from_usage
+from apps.telemetry.wire.guide_events import decode
 
 EXTRACTORS = [
     pytest.param(provider, extractor, id=f"{provider.id}-{extractor.api_flavor}")
@@ -148,3 +151,43 @@ def test_counts_that_are_no_counts_are_left_out():
     body = {"prompt_tokens": True, "completion_tokens": -5, "prompt_tokens_details": {"cached_tokens": 2.5}}
     assert counts(body) == (None, None, None, None, None)
     assert counts({"prompt_tokens": "12", "completion_tokens": 3.0}) == (12, 3, None, None, None)
+
+
+def event(**fields):
+    """Return the span that an event with these fields becomes."""
+    body = {"timestamp": "2026-08-20T10:00:00Z", "agent_id": "support-agent", "event_type": "llm_call", **fields}
+    decoded = decode(json.dumps(body).encode(), Limits())
+    assert not decoded.rejected
+    return decoded.spans[0]
+
+
+def test_an_event_may_carry_the_providers_own_usage():
+    span = event(
+        provider="anthropic",
+        model="claude-sonnet-4-5",
+        usage={
+            "input_tokens": 10,
+            "cache_read_input_tokens": 90,
+            "cache_creation": {"ephemeral_1h_input_tokens": 5},
+            "cache_creation_input_tokens": 5,
+            "output_tokens": 7,
+        },
+    )
+    assert (span.input_tokens, span.output_tokens) == (105, 7)
+    assert (span.cache_read_tokens, span.cache_write_tokens) == (90, 5)
+    assert special_of(span.attributes) == {"cache_write_1h_tokens": 5}
+    assert "usage" not in span.attributes
+
+
+def test_tokens_used_may_have_a_providers_names_and_our_own_win():
+    assert event(tokens_used={"prompt_tokens": 10, "completion_tokens": 7}).input_tokens == 10
+    span = event(tokens_used={"input": 3}, usage={"prompt_tokens": 10, "cost": 0.5})
+    assert (span.input_tokens, span.reported_cost_usd) == (3, None)
+    assert event(usage={"prompt_tokens": 10, "cost": 0.5}).reported_cost_usd == Decimal("0.5")
+    assert event(usage={"prompt_tokens": 10, "cost": 0.5}, cost_usd=1).reported_cost_usd == 1
+
+
+def test_a_usage_that_says_nothing_about_tokens_is_kept_as_it_is():
+    span = event(usage={"seconds": 3})
+    assert span.input_tokens is None
+    assert "usage" in str(span.attributes)

@@ -3,8 +3,9 @@
     {"timestamp", "trace_id", "span_id", "agent_id", "task_id", "event_type", "tool_name", "input", "output",
      "duration_ms", "tokens_used": {"input", "output"}, "cost_usd"}
 
-and, optionally, parent_span_id, name, model, provider, status, error {type, message, category}, version, environment,
-conversation_id, initiated_by, task_type, escalation_reason, success, attributes. `timestamp` is when the step began.
+and, optionally, usage (the provider's own object, read where tokens_used is absent), parent_span_id, name, model,
+provider, status, error {type, message, category}, version, environment, conversation_id, initiated_by, task_type,
+escalation_reason, success, attributes. `timestamp` is when the step began.
 """
 
 import hashlib
@@ -16,6 +17,8 @@ import msgspec
 from apps.telemetry.dialects import bounded, cut
 from apps.telemetry.dialects.values import as_decimal, as_text, as_tokens
 from apps.telemetry.normal import Limits, NormalSpan, Rejection, TooManySpans, WireError
+from apps.telemetry.prices.table import SPECIAL_ATTRIBUTE
+from apps.telemetry.prices.usage import Tokens, tokens_from_usage
 from apps.telemetry.rules.outcomes import ERROR_CATEGORIES, ESCALATION_REASONS, error_category, is_handover
 from apps.telemetry.wire import Decoded
 
@@ -45,6 +48,14 @@ KINDS = {
 }
 WAITING = frozenset({"approval_requested"})
 STATUSES = {"ok": "ok", "success": "ok", "error": "error", "failed": "error", "failure": "error", "waiting": "waiting"}
+# Names in tokens_used → fields of a span.
+_OWN_COUNTS = {
+    "input": "input_tokens",
+    "output": "output_tokens",
+    "cache_read": "cache_read_tokens",
+    "cache_write": "cache_write_tokens",
+    "reasoning": "reasoning_tokens",
+}
 LONGEST_ID = 128
 _encoder = msgspec.json.Encoder(order="deterministic")
 
@@ -70,6 +81,7 @@ class _Event(msgspec.Struct, gc=False):
     output: Any = None
     duration_ms: float | None = None
     tokens_used: dict[str, Any] | None = None
+    usage: Any = None
     cost_usd: float | str | None = None
     model: str | None = None
     provider: str | None = None
@@ -172,30 +184,37 @@ def _normalize(raw: Any, limits: Limits) -> NormalSpan:
     )
     if event.cost_usd is not None and span.reported_cost_usd is None:
         raise ValueError(f"cost_usd is {event.cost_usd!r}: write an amount, for example 0.002")
-    _settle_tokens(span, event)
+    read = _settle_tokens(span, event)
     _settle_status(span, event)
     fields = _object_decoder.decode(raw)
     rest = {key: value for key, value in fields.items() if key not in _KNOWN}
+    if event.usage is not None and read is None:
+        rest["usage"] = event.usage
+    elif read is not None and read.special:
+        rest[SPECIAL_ATTRIBUTE] = read.special
     span.attributes = bounded({"event_type": event.event_type, **rest, **(event.attributes or {})}, limits)
     return span
 
 
-def _settle_tokens(span: NormalSpan, event: _Event) -> None:
+def _settle_tokens(span: NormalSpan, event: _Event) -> Tokens | None:
+    """Take the format's own counts, or read the provider's usage object; return what was read from the latter."""
     tokens = event.tokens_used
-    if tokens is None:
-        return
-    for key, field in (
-        ("input", "input_tokens"),
-        ("output", "output_tokens"),
-        ("cache_read", "cache_read_tokens"),
-        ("cache_write", "cache_write_tokens"),
-        ("reasoning", "reasoning_tokens"),
-    ):
+    if tokens is None or not _OWN_COUNTS.keys() & tokens.keys():
+        read = tokens_from_usage(tokens or event.usage, event.provider)
+        if read is not None:
+            span.input_tokens, span.output_tokens = read.input, read.output
+            span.cache_read_tokens, span.cache_write_tokens = read.cache_read, read.cache_write
+            span.reasoning_tokens = read.reasoning
+            if span.reported_cost_usd is None:
+                span.reported_cost_usd = read.reported_cost_usd
+        return read
+    for key, field in _OWN_COUNTS.items():
         if key in tokens:
             count = as_tokens(tokens[key])
             if count is None:
                 raise ValueError(f"tokens_used.{key} is {tokens[key]!r}: write a whole number")
             setattr(span, field, count)
+    return None
 
 
 def _settle_status(span: NormalSpan, event: _Event) -> None:
