@@ -6,6 +6,8 @@ from django.contrib.auth.views import redirect_to_login
 from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse
 
+from apps.core.errors import DomainError
+from apps.core.middleware import answer
 from apps.core.tenancy import everyone, scope
 from apps.organizations.doors import authenticate_key
 from apps.organizations.models import Membership
@@ -33,7 +35,11 @@ class OrganizationMiddleware:
             with everyone(reason="people sign in and choose an organization before one is in scope"):
                 return self._finish(request)
         if path.startswith("/api/") and not path.startswith(SELF_GUARDED):
-            credential = authenticate_key(request, scope=_scope_of(request))
+            try:
+                credential = authenticate_key(request, scope=_scope_of(request))
+            except DomainError as error:
+                # Django turns what a middleware raises into a 500 before the layer outside sees it.
+                return answer(request, error)
             request.credential = credential  # type: ignore[attr-defined]
             with scope(credential.organization_id):
                 return self._finish(request)

@@ -1,5 +1,9 @@
 from django.urls import path
 
+from apps.telemetry.api.metrics import Metrics
+from apps.telemetry.api.prometheus import prometheus
+from apps.telemetry.api.tasks import TaskDetail, TaskOutcome, Tasks
+from apps.telemetry.api.traces import TraceDetail, Traces
 from apps.telemetry.views import ingest
 
 app_name = "telemetry"
@@ -9,6 +13,14 @@ urlpatterns = [
     path("v1/metrics", ingest.metrics, name="otlp_metrics"),
     path("v1/logs", ingest.logs, name="otlp_logs"),
     path("api/v1/events", ingest.events, name="events"),
+    path("api/v1/metrics", Metrics.as_view(), name="api_metrics"),
+    path("api/v1/tasks", Tasks.as_view(), name="api_tasks"),
+    # Ids come from clients and may contain slashes.
+    path("api/v1/tasks/<path:task_id>/outcome", TaskOutcome.as_view(), name="api_task_outcome"),
+    path("api/v1/tasks/<path:task_id>", TaskDetail.as_view(), name="api_task"),
+    path("api/v1/traces", Traces.as_view(), name="api_traces"),
+    path("api/v1/traces/<path:trace_id>", TraceDetail.as_view(), name="api_trace"),
+    path("metrics", prometheus, name="prometheus"),
     # Addresses of other products, so that an agent moves here by changing one setting.
     path("api/public/otel/v1/traces", ingest.traces, name="langfuse_traces"),
     path("api/public/scores", ingest.langfuse_score, name="langfuse_score"),

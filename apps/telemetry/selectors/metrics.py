@@ -86,6 +86,11 @@ def recent(period: timedelta = DEFAULT_PERIOD, **dimensions: str | None) -> Slic
     return Slice(start=_floor(now - period), end=now + timedelta(seconds=1), **dimensions)
 
 
+def everything() -> Slice:
+    """Return the slice of all tasks there are."""
+    return Slice(start=_EPOCH, end=_ceil(timezone.now()) + HOUR)
+
+
 def six_metrics(
     chosen: Slice, *, kind: str = six.DEFAULT_KIND, baseline: six.Baseline | None = None, zone: str = "UTC"
 ) -> Picture:

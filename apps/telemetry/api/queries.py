@@ -1,0 +1,142 @@
+"""What a request asks for: periods, filters, pages; and how values travel."""
+
+import re
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from django.http import QueryDict
+from django.utils.dateparse import parse_datetime
+from drf_spectacular.utils import OpenApiParameter
+from rest_framework import serializers
+
+from apps.core.errors import DomainError
+from apps.telemetry.selectors.metrics import DIMENSIONS, Slice, recent
+from apps.telemetry.selectors.runs import RunFilter
+
+MOST_ROWS = 100
+DEFAULT_ROWS = 50
+_INTERVAL = re.compile(r"(\d{1,6})(s|m|h|d|w)")
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+# The address says `version`, the table `agent_version`; agents and the guide say both.
+_NAMES = {"version": "agent_version", "initiated_by": "user_id", "q": "text", "error": "error_category"}
+
+
+def parameter(name: str, description: str, kind: Any = str, **more: Any) -> OpenApiParameter:
+    """Describe a query parameter for the schema."""
+    return OpenApiParameter(name, kind, description=description, **more)
+
+
+SLICE_PARAMETERS = [
+    parameter("agent", "Slug of the agent"),
+    parameter("version", "Version of the agent"),
+    parameter("environment", "Environment, for example production"),
+    parameter("task_type", "Type of task"),
+    parameter("model", "Model that a task mostly used"),
+    parameter("from", "First moment, RFC 3339 (default: 7 days ago)", datetime),
+    parameter("to", "First moment after, RFC 3339 (default: now)", datetime),
+]
+PAGE_PARAMETERS = [
+    parameter("cursor", "Where to go on: `next_cursor` of the page before"),
+    parameter("limit", f"Rows of a page, 1 to {MOST_ROWS} (default {DEFAULT_ROWS})", int),
+]
+
+
+def read_slice(query: QueryDict) -> Slice:
+    """Return the slice that a query names."""
+    default = recent()
+    end = read_moment(query, "to") or default.end
+    start = read_moment(query, "from") or (end - timedelta(days=7) if query.get("to") else default.start)
+    if start >= end:
+        raise DomainError("`from` must lie before `to`.", code="period_empty", field="from", status=400)
+    wanted = {_NAMES.get(name, name): read_text(query, name) for name in ("agent", "version", *DIMENSIONS[2:])}
+    return Slice(start=start, end=end, **wanted)
+
+
+def read_run_filter(query: QueryDict, *names: str) -> RunFilter:
+    """Return the filter of a list that a query names; `names` are the parameters it understands."""
+    wanted = {_NAMES.get(name, name): read_text(query, name) for name in names}
+    return RunFilter(start=read_moment(query, "from"), end=read_moment(query, "to"), **wanted)
+
+
+def read_page(query: QueryDict) -> dict[str, Any]:
+    """Return cursor and limit."""
+    text = query.get("limit") or str(DEFAULT_ROWS)
+    if not text.isdecimal() or len(text) > 6 or int(text) < 1:
+        raise DomainError(f"`limit` is a number from 1 to {MOST_ROWS}.", code="invalid", field="limit", status=400)
+    return {"cursor": read_text(query, "cursor"), "limit": min(int(text), MOST_ROWS)}
+
+
+def read_text(query: QueryDict, name: str) -> str | None:
+    """Return a parameter, None where it is missing or empty; no database stores a NUL."""
+    value = query.get(name)
+    if value and "\0" in value:
+        raise DomainError(f"`{name}` contains a NUL character.", code="invalid", field=name, status=400)
+    return value or None
+
+
+def read_moment(query: QueryDict, name: str) -> datetime | None:
+    """Return a moment; a `+` that the address turned into a space is forgiven."""
+    text = query.get(name)
+    if not text:
+        return None
+    try:
+        moment = parse_datetime(text.replace(" ", "+") if "T" in text else text)
+    except ValueError:
+        moment = None
+    if moment is None or moment.tzinfo is None or not 1970 < moment.year < 9000:
+        raise DomainError(
+            f"`{name}` is a moment with its zone, for example 2026-11-24T09:00:00Z.",
+            code="invalid",
+            field=name,
+            status=400,
+        )
+    return moment
+
+
+def read_interval(query: QueryDict) -> timedelta | None:
+    """Return the interval of a series (`5m`, `1h`, `1d`), None where none is asked for."""
+    text = query.get("interval")
+    if not text:
+        return None
+    found = _INTERVAL.fullmatch(text)
+    if found is None or not int(found[1]):
+        raise DomainError(
+            "`interval` is a number and s, m, h, d or w: 5m, 1h, 1d.", code="invalid", field="interval", status=400
+        )
+    return timedelta(**{_UNITS[found[2]]: int(found[1])})
+
+
+def money(amount: Decimal | None) -> str | None:
+    """Return an amount as it travels: a decimal string without trailing zeros, at most ten decimals."""
+    if amount is None:
+        return None
+    text = format(amount.quantize(Decimal("1E-10")), "f")
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def milliseconds(microseconds: float | None) -> float | None:
+    """Return a duration in milliseconds."""
+    return None if microseconds is None else round(microseconds / 1000, 3)
+
+
+def rounded(rate: float | None) -> float | None:
+    """Return a share with six decimals."""
+    return None if rate is None else round(rate, 6)
+
+
+class TokensShape(serializers.Serializer):
+    """Tokens in and out."""
+
+    input = serializers.IntegerField()
+    output = serializers.IntegerField()
+
+
+def page_answer(request: Any, rows: list[dict[str, Any]], next_cursor: str | None) -> dict[str, Any]:
+    """Return a page: its rows, the address and the cursor of the next."""
+    following = None
+    if next_cursor:
+        query = request.GET.copy()
+        query["cursor"] = next_cursor
+        following = request.build_absolute_uri(f"{request.path}?{query.urlencode()}")
+    return {"results": rows, "next": following, "next_cursor": next_cursor}
