@@ -72,6 +72,13 @@ class Conflict(DomainError):
     title = "Conflict"
 
 
+class Stale(Conflict):
+    """The version that the change was made against (If-Match) is not the current one any more."""
+
+    status = 412
+    title = "Changed meanwhile"
+
+
 class TooLarge(DomainError):
     """The body or a batch is over its announced limit."""
 

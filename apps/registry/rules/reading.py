@@ -49,6 +49,13 @@ class Submission:
     document: Document
     shape: str | None = None
     beside: dict[str, str] = field(default_factory=dict)
+    # Whether the text names the id itself; otherwise it follows from the name.
+    has_id: bool = True
+
+
+def is_environment(text: str) -> bool:
+    """Tell whether a text can name an environment."""
+    return _WORD.fullmatch(text) is not None
 
 
 def parse_yaml(text: str) -> Submission:
@@ -77,7 +84,7 @@ def _submission(root: Node) -> Submission:
     if not wrappers:
         if "name" not in keys and "id" not in keys:
             raise Refused([root.problem("Start with agent_design: or agent:, and give the agent a name or an id.")])
-        return _checked(Submission(_Reader(problems).document(root)), problems)
+        return _checked(Submission(_Reader(problems).document(root), has_id="id" in keys), problems)
     if len(wrappers) > 1:
         key = keys[wrappers[1]][0]
         raise Refused(
@@ -93,9 +100,11 @@ def _submission(root: Node) -> Submission:
             )
         elif text := _beside(name, value, problems):
             beside[name] = text
-    document = _Reader(problems).document(keys[wrappers[0]][1])
+    inner = keys[wrappers[0]][1]
+    document = _Reader(problems).document(inner)
     shape = wrappers[0] if wrappers[0] in SHAPES else None
-    return _checked(Submission(document, shape, beside), problems)
+    has_id = any(key.value == "id" for key, _ in inner.value)
+    return _checked(Submission(document, shape, beside, has_id), problems)
 
 
 def _checked(submission: Submission, problems: list[Problem]) -> Submission:
@@ -111,7 +120,7 @@ def _beside(name: str, node: Node, problems: list[Problem]) -> str | None:
     if name == "criticality" and text.lower() not in CRITICALITIES:
         problems.append(node.problem(f"Criticality is one of {', '.join(CRITICALITIES)}, not {node.kind}."))
         return None
-    if name == "environment" and not _WORD.fullmatch(text.lower()):
+    if name == "environment" and not is_environment(text.lower()):
         problems.append(node.problem("An environment is one lowercase word, for example production or staging."))
         return None
     if len(text) > LONGEST_TEXT or node.is_mapping or node.is_list:
@@ -211,8 +220,8 @@ class _Reader:
 
         return read
 
-    def wrong(self, node: Node, message: str) -> None:
-        """Note a problem; the field stays empty."""
+    def wrong(self, node: Node, message: str) -> Any:
+        """Note a problem; the field stays empty (None)."""
         self.problems.append(node.problem(message))
 
     def text(self, node: Node) -> str | None:
