@@ -38,7 +38,8 @@ class World:
     def client(self, name: str) -> Client:
         """Return a browser in which the person is signed in."""
         client = Client()
-        client.force_login(self.people[name])
+        with everyone(reason="a person signs in before any organization is in scope"):
+            client.force_login(self.people[name])
         return client
 
     def api(self, organization: str = "acme") -> Client:
