@@ -126,13 +126,15 @@ def _bounds(day: date) -> tuple[datetime, datetime]:
 
 def _next_rows(work: Recomputation) -> list[_Row]:
     start, end = _bounds(work.next_day)
-    cursor_at, trace_id, span_id = work.cursor or (start.isoformat(), "", "")
+    reached, trace_id, span_id = work.cursor or (start.isoformat(), "", "")
+    # Stated twice, so that the index on the start is entered where the last step ended.
+    reached_at = datetime.fromisoformat(reached)
     with connection.cursor() as cursor:
         cursor.execute(
             _SPANS,
             [
-                *(_REQUESTED_MODEL, SPECIAL_ATTRIBUTE, work.organization_id, start, end),
-                *(datetime.fromisoformat(cursor_at), trace_id, span_id, STEP),
+                *(_REQUESTED_MODEL, SPECIAL_ATTRIBUTE, work.organization_id, reached_at, end),
+                *(reached_at, trace_id, span_id, STEP),
             ],
         )
         return [_Row(*row) for row in cursor.fetchall()]
