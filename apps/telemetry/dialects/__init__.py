@@ -1,9 +1,11 @@
 """From a client's attribute names to the normal form.
 
 Each folder is one dialect and holds data: FIELDS (attribute → field of the normal form), KINDS (the dialect's words for
-kinds of steps) and, where a value has structure, READERS (attribute → function that reads it). A new dialect is a
-copied folder and a line in DIALECTS. Where a span carries several, the earlier dialect in DIALECTS
-wins, and within one the earlier line of its FIELDS: the GenAI convention before everything else.
+kinds of steps), METADATA (attributes, or with a dot at the end prefixes, that hold what people add by hand), NESTED
+(prefixes of flattened lists) and, where a value has structure, READERS (attribute → function that reads it). A new
+dialect is a copied folder and a line in DIALECTS. Where a span carries several, the earlier dialect in DIALECTS wins,
+and within one the earlier line of its FIELDS; then what READERS found, then metadata. The order in which a client wrote
+the attributes never matters. docs/telemetry/dialects.md says it for users.
 """
 
 from collections.abc import Callable
@@ -11,73 +13,136 @@ from datetime import datetime
 from typing import Any
 
 from apps.telemetry.dialects import agentops_sdk, genai, langfuse, mlflow, openinference, openllmetry, pydantic_ai
-from apps.telemetry.dialects.values import Found, as_decimal, as_text, as_tokens
+from apps.telemetry.dialects.metadata import read_metadata, read_word
+from apps.telemetry.dialects.nesting import nested
+from apps.telemetry.dialects.values import Found, as_decimal, as_text, as_tokens, unquoted
 from apps.telemetry.normal import Limits, NormalSpan
-from apps.telemetry.rules.outcomes import error_category, is_handover
+from apps.telemetry.rules.outcomes import error_category, escalation_reason, is_handover
 
 DIALECTS = (genai, openinference, openllmetry, langfuse, mlflow, agentops_sdk, pydantic_ai)
 
+Reader = Callable[[Found, Any], None]
+# (rank, field, None), (rank, "", reader), or None for an attribute that stays one.
+Use = tuple[int, str, Reader | None]
 
-def _tables() -> tuple[dict[str, tuple[int, str]], dict[str, Callable], dict[str, str]]:
-    fields: dict[str, tuple[int, str]] = {}
-    readers: dict[str, Callable] = {}
+METADATA_RANK = 10_000
+NESTED_RANK = 20_000
+# Attributes beyond the tables whose use was worked out once; client-made names must not fill the memory.
+NAMES_KEPT = 20_000
+
+
+def _tables() -> tuple[dict[str, Use | None], dict[str, str], dict[str, Use]]:
+    names: dict[str, Use | None] = {}
     kinds: dict[str, str] = {}
+    prefixes: dict[str, Use] = {}
     rank = 0
     for dialect in DIALECTS:
         for key, field in dialect.FIELDS.items():
             rank += 1
-            fields.setdefault(key, (rank, field))
-        readers.update(getattr(dialect, "READERS", {}))
+            names.setdefault(key, (rank, field, None))
         for word, kind in getattr(dialect, "KINDS", {}).items():
             kinds.setdefault(word, kind)
-    return fields, readers, kinds
+    for dialect in DIALECTS:
+        for key, reader in getattr(dialect, "READERS", {}).items():
+            rank += 1
+            names.setdefault(key, (rank, "", reader))
+        for key in getattr(dialect, "METADATA", ()):
+            if key.endswith("."):
+                prefixes[key] = (METADATA_RANK, "", None)
+            else:
+                names.setdefault(key, (METADATA_RANK, "", read_metadata))
+        for prefix in getattr(dialect, "NESTED", ()):
+            prefixes[prefix] = (NESTED_RANK, prefix, None)
+    return names, kinds, prefixes
 
 
-_FIELDS, _READERS, _KINDS = _tables()
-_TOKENS = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens")
-_TEXTS = (
-    "agent",
-    "agent_version",
-    "environment",
-    "task_id",
-    "task_type",
-    "conversation_id",
-    "user_id",
-    "provider",
-    "model",
-    "request_model",
-    "tool",
-    "escalation_reason",
-    "error_type",
-    "status_message",
+_NAMES, _KINDS, _PREFIXES = _tables()
+_STARTS = tuple(_PREFIXES)
+_UNSEEN: Any = object()
+_TABLE_SIZE = len(_NAMES)
+_TOKENS = frozenset({"input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens"})
+_TEXTS = frozenset(
+    {
+        "agent",
+        "agent_version",
+        "environment",
+        "task_id",
+        "task_type",
+        "conversation_id",
+        "user_id",
+        "provider",
+        "model",
+        "request_model",
+        "tool",
+        "escalation_reason",
+        "error_type",
+        "status_message",
+    }
 )
+# Read, but kept as attributes too: the field holds less than the value says.
+_LOSSY = frozenset({"kind", "node", "function", "total_tokens"})
+# Words for what holds agents together and is none itself, though it is shown like one.
+_GROUPS = frozenset({"session", "workflow", "invoke_workflow"})
 # Kinds whose token sums repeat those of the steps below them.
 _SUMMARIES = frozenset({"agent", "step"})
-_INTERRUPTS = ("GraphInterrupt", "NodeInterrupt", "CallDeferred", "ApprovalRequired")
+_INTERRUPTS = (
+    "GraphInterrupt",
+    "NodeInterrupt",
+    "CallDeferred",
+    "ApprovalRequired",
+    "HumanFeedbackPending",
+)
+# A call of one of these is a request for a person's decision (Google ADK).
+_ASKING_TOOLS = frozenset({"adk_request_confirmation", "adk_request_input"})
 _OPENAI_AGENTS_SCOPE = "openinference.instrumentation.openai_agents"
+_TRACEBACK = "Traceback (most recent call last)"
 SDK_NAMES = frozenset({"agentops"})
 CUT_MARK = "… [cut]"
+LABEL_CHARS = 500
 
 
 class Resource:
     """What a whole batch has in common: the process that sent it."""
 
-    __slots__ = ("agent", "agent_version", "attributes", "environment", "found")
+    __slots__ = ("agent", "agent_version", "attributes", "environment")
 
-    def __init__(self, attributes: dict[str, Any]) -> None:
-        found: Found = {}
-        for key in ("deployment.environment.name", "deployment.environment", "langfuse.environment"):
+    def __init__(self, attributes: dict[str, Any], limits: Limits) -> None:
+        self.environment = None
+        for key in (
+            "agentops.environment",
+            "deployment.environment.name",
+            "deployment.environment",
+            "langfuse.environment",
+        ):
             if key in attributes:
-                found["environment"] = as_text(attributes[key])
+                self.environment = _label(attributes[key])
                 break
-        name = as_text(attributes.get("agentops.agent") or attributes.get("service.name"))
+        name = _label(
+            attributes.get("agentops.agent") or attributes.get("gen_ai.agent.name") or attributes.get("service.name")
+        )
         # The SDK's default name says nothing about the agent.
         self.agent = None if not name or name.startswith("unknown_service") or name in SDK_NAMES else name
-        self.agent_version = as_text(attributes.get("langfuse.release") or attributes.get("service.version"))
-        self.environment = found.get("environment")
-        self.attributes = {
-            f"resource.{key}": value for key, value in attributes.items() if not key.startswith("telemetry.sdk.")
-        }
+        self.agent_version = _label(attributes.get("langfuse.release") or attributes.get("service.version"))
+        self.attributes = bounded(
+            {f"resource.{key}": value for key, value in attributes.items() if not key.startswith("telemetry.sdk.")},
+            limits,
+        )
+
+
+def _use_of(key: str) -> Use | None:
+    """Return what an attribute that is in no table is good for, by the start of its name; remembered."""
+    use: Use | None = None
+    if key.startswith(_STARTS):
+        prefix = next(prefix for prefix in _STARTS if key.startswith(prefix))
+        use = _PREFIXES[prefix]
+        if use[0] == METADATA_RANK:
+            reader = read_word(key.removeprefix(prefix))
+            use = (METADATA_RANK, "", reader) if reader else None
+    if len(_NAMES) > _TABLE_SIZE + NAMES_KEPT:
+        for old in list(_NAMES)[_TABLE_SIZE:]:
+            _NAMES.pop(old, None)
+    _NAMES[key] = use
+    return use
 
 
 def normalize(
@@ -98,62 +163,138 @@ def normalize(
 ) -> NormalSpan:
     """Return the normal form of one OpenTelemetry span; `status_code` is OTLP's 0 unset, 1 ok, 2 error."""
     found: Found = {}
-    ranks: dict[str, int] = {}
-    rest: dict[str, Any] = {}
-    fields = _FIELDS
+    winners: dict[str, tuple[int, str]] = {}
+    rest = resource.attributes.copy()
+    late: list[tuple[int, str, Use]] | None = None
+    names = _NAMES
+    limit = limits.attribute_chars
     for key, value in attributes.items():
-        known = fields.get(key)
-        if known is not None:
-            rank, field = known
-            if field not in found or rank < ranks.get(field, 0):
-                if field in ranks:
-                    rest[key] = value
-                found[field] = value
-                ranks[field] = rank
-            else:
-                rest[key] = value
-        elif key in _READERS:
-            _READERS[key](found, value)
-        else:
-            rest[key] = value
+        use = names.get(key, _UNSEEN)
+        if use is _UNSEEN:
+            use = _use_of(key)
+        if use is None:
+            rest[key] = value if type(value) is str and len(value) <= limit else _bounded(value, limit)
+            continue
+        rank, field, reader = use
+        if reader is not None or rank >= METADATA_RANK:
+            if late is None:
+                late = []
+            late.append((rank, key, use))
+            continue
+        winner = winners.get(field)
+        if winner is None:
+            found[field] = value
+            winners[field] = (rank, key)
+        elif rank < winner[0]:
+            if found[field] != value:
+                rest[winner[1]] = _bounded(found[field], limit)
+            found[field] = value
+            winners[field] = (rank, key)
+        elif found[field] != value:
+            rest[key] = _bounded(value, limit)
+    if late is not None:
+        _read_late(found, rest, attributes, late, limit)
     span = NormalSpan(
         trace_id, span_id, parent_span_id, name[: limits.name_chars] or "unnamed", started_at, duration_us
     )
-    for field in _TEXTS:
-        value = found.get(field)
-        if value is not None and value != "":
-            setattr(span, field, (value if type(value) is str else as_text(value) or "")[:500])
-    for field in _TOKENS:
-        value = found.get(field)
-        if value is not None:
-            setattr(span, field, value if type(value) is int and value >= 0 else as_tokens(value))
+    for field, value in found.items():
+        if field in _TEXTS:
+            if type(value) is not str or not 0 < len(value) <= LABEL_CHARS:
+                value = _label(value)
+            setattr(span, field, value)
+        elif field in _TOKENS:
+            count = value if type(value) is int and value >= 0 else as_tokens(value)
+            setattr(span, field, count)
+            if count is None and field in winners:
+                rest[winners[field][1]] = _bounded(value, limit)
+        elif field in _LOSSY and field in winners:
+            rest[winners[field][1]] = _bounded(value, limit)
     if "reported_cost_usd" in found:
         span.reported_cost_usd = as_decimal(found["reported_cost_usd"])
+        if span.reported_cost_usd is None and "reported_cost_usd" in winners:
+            rest[winners["reported_cost_usd"][1]] = _bounded(found["reported_cost_usd"], limit)
     if "input" in found:
-        span.input = cut(as_text(found["input"]), limits.content_chars)
+        span.input = cut(as_text(unquoted(found["input"])), limits.content_chars)
     if "output" in found:
-        span.output = cut(as_text(found["output"]), limits.content_chars)
-    _settle_usage(span)
+        span.output = cut(as_text(unquoted(found["output"])), limits.content_chars)
+    _settle_usage(span, found)
     _settle_kind(span, found)
     if span.status_message is None and status_message:
         span.status_message = cut(status_message, 2000)
     if span.agent is None:
-        span.agent = resource.agent or (_named_agent(span.name) if span.kind == "agent" else None)
+        _settle_agent(span, found, resource, scope)
     if span.agent_version is None:
         span.agent_version = resource.agent_version
     if span.environment is None:
         span.environment = resource.environment
     span.events = events
     _settle_status(span, found, status_code, scope)
-    span.attributes = bounded({**resource.attributes, **rest}, limits)
+    if span.escalation_reason == "unstated" and "escalation_reason" in winners:
+        rest[winners["escalation_reason"][1]] = _bounded(found["escalation_reason"], limit)
+    if len(rest) > limits.attributes:
+        rest = bounded(rest, limits)
+    span.attributes = rest
     return span
 
 
-def _settle_usage(span: NormalSpan) -> None:
+def _read_late(
+    found: Found, rest: dict[str, Any], attributes: dict[str, Any], late: list[tuple[int, str, Use]], limit: int
+) -> None:
+    """Read values with structure, best rank first; each fills only what is still missing.
+
+    Usage counts as one thing: cached tokens of one dialect beside the input of another would mean nothing.
+    """
+    late.sort(key=lambda item: item[:2])
+    families: dict[str, dict[str, Any]] = {}
+    for rank, key, (_, prefix, reader) in late:
+        value = attributes[key]
+        if reader is None:
+            families.setdefault(prefix, {})[key.removeprefix(prefix)] = value
+            continue
+        fresh: Found = {}
+        reader(fresh, value)
+        has_usage = not _TOKENS.isdisjoint(found)
+        for field, read in fresh.items():
+            if not (has_usage and field in _TOKENS):
+                found.setdefault(field, read)
+        # Metadata stays readable as what it was; so does a structure that could not be read.
+        if not fresh or rank >= METADATA_RANK:
+            rest[key] = _bounded(value, limit)
+    for prefix, members in families.items():
+        whole = nested(members)
+        field = "input" if "input" in prefix or "prompt" in prefix else "output" if "output" in prefix else ""
+        if field and field not in found:
+            found[field] = whole
+        else:
+            rest[prefix.rstrip(".")] = _bounded(whole, limit)
+
+
+def _label(value: Any) -> str | None:
+    """Return a short text: a name or an id."""
+    text = as_text(value)
+    return cut(text, LABEL_CHARS) or None
+
+
+def _settle_agent(span: NormalSpan, found: Found, resource: Resource, scope: str) -> None:
+    """Name the agent: an agent's own step by its node, then the process, then an agent's step by its name."""
+    node = found.get("node")
+    is_named = span.kind == "agent" and str(found.get("kind")).lower() not in _GROUPS
+    if is_named and node:
+        span.agent = _label(unquoted(node))
+    elif resource.agent is not None:
+        span.agent = resource.agent
+    elif is_named and not scope.startswith(_OPENAI_AGENTS_SCOPE):
+        span.agent = _named_agent(span.name)
+
+
+def _settle_usage(span: NormalSpan, found: Found) -> None:
     cached = (span.cache_read_tokens or 0) + (span.cache_write_tokens or 0)
-    # More cached than read in all: this client counts them beside each other.
-    if span.input_tokens is not None and cached > span.input_tokens:
-        span.input_tokens += cached
+    if cached and span.input_tokens is not None:
+        total = as_tokens(found.get("total_tokens"))
+        sent = span.input_tokens + (span.output_tokens or 0)
+        # More cached than read in all, or a sum that needs both: this client counts them beside each other.
+        if cached > span.input_tokens or (total is not None and total == sent + cached):
+            span.input_tokens += cached
     if span.model is None:
         span.model = span.request_model
 
@@ -177,42 +318,48 @@ def _settle_kind(span: NormalSpan, found: Found) -> None:
 def _named_agent(name: str) -> str:
     """Return the agent that a step of kind agent is named after (`invoke_agent support`, `support.agent`)."""
     name = name.removeprefix("invoke_agent ")
-    for suffix in (".agent", ".session", ".workflow"):
-        name = name.removesuffix(suffix)
-    return name
+    return name.removesuffix(".agent")
 
 
 def _settle_status(span: NormalSpan, found: Found, status_code: int, scope: str) -> None:
     status = found.get("status")
+    if status is None and span.error_type is not None and status_code == 0:
+        status_code = 2
     for event in span.events or ():
         if event["name"] == "exception":
-            kind = str(event["attributes"].get("exception.type", ""))
+            kind = str(event["attributes"].get("exception.type") or "")
             if kind.endswith(_INTERRUPTS):
                 # A run that stops for a person reports success; the interrupt is the only sign.
                 status = "waiting"
-            else:
-                span.error_type = span.error_type or kind or None
-                if status_code == 2 and not span.status_message:
-                    span.status_message = str(event["attributes"].get("exception.message", ""))[:2000] or None
-    if (
-        status is None
-        and span.kind == "tool"
-        and span.output is None
-        and status_code == 1
-        and scope.startswith(_OPENAI_AGENTS_SCOPE)
-        and not span.name.startswith("handoff")
-    ):
-        # A tool that needs approval ends without a result; the approved call is a span of its own.
+            elif status_code == 2 or status == "error":
+                span.error_type = span.error_type or cut(kind, LABEL_CHARS) or None
+                said, traceback, _ = (span.status_message or "").partition(_TRACEBACK)
+                if traceback or not said:
+                    sent = as_text(event["attributes"].get("exception.message"))
+                    span.status_message = cut(sent or said, 2000) or None
+    if status is None and span.kind == "tool" and (span.tool in _ASKING_TOOLS or _is_silent(span, status_code, scope)):
         status = "waiting"
     if status is None:
         status = "error" if status_code == 2 else "ok" if status_code == 1 or span.duration_us is not None else "unset"
     span.status = status
+    span.escalation_reason = escalation_reason(span.escalation_reason)
     if status == "waiting":
-        span.escalation_reason = span.escalation_reason or "approval_required"
+        if not found.get("waits_for_program"):
+            span.escalation_reason = span.escalation_reason or "approval_required"
     elif status == "error":
         span.error_category = error_category(span.kind, span.error_type, span.status_message)
     if span.kind == "tool" and span.escalation_reason is None and span.tool and is_handover(span.tool):
         span.escalation_reason = "unstated"
+
+
+def _is_silent(span: NormalSpan, status_code: int, scope: str) -> bool:
+    """Tell whether a tool ended without a result where that means approval is needed; the approved call is another."""
+    return (
+        span.output is None
+        and status_code == 1
+        and scope.startswith(_OPENAI_AGENTS_SCOPE)
+        and not span.name.startswith("handoff")
+    )
 
 
 def cut(text: str | None, limit: int) -> str | None:
@@ -222,17 +369,22 @@ def cut(text: str | None, limit: int) -> str | None:
     return text[: limit - len(CUT_MARK)] + CUT_MARK
 
 
+def _bounded(value: Any, limit: int) -> Any:
+    """Return an attribute's value within its limit; a structure that is too long as cut text."""
+    if type(value) is str:
+        return value if len(value) <= limit else cut(value, limit)
+    if isinstance(value, list | dict):
+        text = as_text(value) or ""
+        if len(text) > limit:
+            return cut(text, limit)
+    return value
+
+
 def bounded(attributes: dict[str, Any], limits: Limits) -> dict[str, Any]:
     """Return the attributes within their limits; what was left out is counted, never silently lost."""
     limit = limits.attribute_chars
     for key, value in attributes.items():
-        if type(value) is str:
-            if len(value) > limit:
-                attributes[key] = cut(value, limit)
-        elif isinstance(value, list | dict):
-            text = as_text(value) or ""
-            if len(text) > limit:
-                attributes[key] = cut(text, limit)
+        attributes[key] = _bounded(value, limit)
     if len(attributes) > limits.attributes:
         kept = dict(list(attributes.items())[: limits.attributes])
         kept["agentops.dropped_attributes"] = len(attributes) - limits.attributes

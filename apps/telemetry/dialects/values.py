@@ -52,3 +52,13 @@ def as_decimal(value: Any) -> Decimal | None:
     except InvalidOperation:
         return None
     return amount if amount.is_finite() and 0 <= amount < 10**9 else None
+
+
+def unquoted(value: Any) -> Any:
+    """Return what a quoted JSON string says (some clients write every value as JSON); anything else as it is."""
+    if type(value) is str and len(value) > 1 and value[0] == value[-1] == '"':
+        try:
+            return msgspec.json.decode(value)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            return value
+    return value

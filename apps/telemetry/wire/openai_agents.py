@@ -6,9 +6,11 @@ from typing import Any
 import msgspec
 
 from apps.telemetry.dialects import bounded, cut
-from apps.telemetry.dialects.values import as_text, as_tokens
+from apps.telemetry.dialects.metadata import read_metadata
+from apps.telemetry.dialects.values import Found, as_text, as_tokens
 from apps.telemetry.normal import Limits, NormalSpan, Rejection, TooManySpans, WireError
 from apps.telemetry.rules.outcomes import error_category, is_handover
+from apps.telemetry.rules.waits import continue_silent_tools
 from apps.telemetry.wire import Decoded
 
 KINDS = {
@@ -72,13 +74,14 @@ def decode(body: bytes, limits: Limits) -> Decoded:
     for index, item in spans:
         try:
             decoded.spans.append(_normalize(item, traces.get(item.trace_id or ""), agents, limits))
-        except ValueError as error:
+        except (ValueError, OverflowError) as error:
             decoded.rejected.append(Rejection(index, str(error)))
+    continue_silent_tools(decoded.spans)
     return decoded
 
 
 def _agents_by_span(items: list[_Item]) -> dict[str, str]:
-    """Return the agent that each step belongs to: the nearest agent span above it in this export."""
+    """Return the agent that each step belongs to: the nearest above it in this export, else the first one below."""
     parents = {item.id: item.parent_id for item in items}
     named = {
         item.id: str(item.span_data.get("name"))
@@ -94,7 +97,23 @@ def _agents_by_span(items: list[_Item]) -> dict[str, str]:
             steps += 1
         if at in named:
             found[item.id] = named[at]
+    for item in sorted(items, key=lambda item: item.started_at.timestamp() if item.started_at else 0.0):
+        above = parents.get(item.id)
+        steps = 0
+        while item.id in named and above is not None and above not in found and steps < 100:
+            found[above] = named[item.id]
+            above = parents.get(above)
+            steps += 1
     return found
+
+
+def _name(data: dict[str, Any]) -> str:
+    """Return a step's name: its own, that of the SDK's inner step, who took over, or at least its type."""
+    if data.get("type") == "handoff":
+        return f"handoff to {data.get('to_agent') or 'another agent'}"
+    inner = data.get("data")
+    own = inner.get("name") if isinstance(inner, dict) else None
+    return str(own or data.get("name") or data.get("type") or "step")
 
 
 def _normalize(item: _Item, trace: _Item | None, agents: dict[str, str], limits: Limits) -> NormalSpan:
@@ -110,7 +129,7 @@ def _normalize(item: _Item, trace: _Item | None, agents: dict[str, str], limits:
         item.trace_id[:128],
         item.id[:128],
         item.parent_id,
-        str(data.get("name") or data.get("type") or "step")[: limits.name_chars],
+        _name(data)[: limits.name_chars],
         started_at,
         duration,
         kind=kind,
@@ -123,11 +142,22 @@ def _normalize(item: _Item, trace: _Item | None, agents: dict[str, str], limits:
         input=cut(as_text(data.get("input")), limits.content_chars),
         output=cut(as_text(data.get("output")), limits.content_chars),
     )
-    usage = data.get("usage") or (data.get("data") or {}).get("usage")
+    said: Found = {}
+    if trace and trace.metadata:
+        read_metadata(said, trace.metadata)
+    span.task_id, span.user_id = as_text(said.get("task_id")), as_text(said.get("user_id"))
+    span.conversation_id = span.conversation_id or as_text(said.get("conversation_id"))
+    span.environment, span.agent_version = as_text(said.get("environment")), as_text(said.get("agent_version"))
+    inner = data.get("data")
+    usage = data.get("usage") or (inner.get("usage") if isinstance(inner, dict) else None)
     if isinstance(usage, dict):
         span.input_tokens = as_tokens(usage.get("input_tokens"))
         span.output_tokens = as_tokens(usage.get("output_tokens"))
-        span.cache_read_tokens = as_tokens(usage.get("cached_input_tokens")) or None
+        span.cache_read_tokens = as_tokens(usage.get("cached_input_tokens")) or _detail(
+            usage, "input_tokens_details", "cached_tokens"
+        )
+        span.cache_write_tokens = as_tokens(usage.get("cache_write_input_tokens")) or None
+        span.reasoning_tokens = _detail(usage, "output_tokens_details", "reasoning_tokens")
         span.is_usage_summary = kind != "model"
     if item.error:
         span.status = "error"
@@ -146,3 +176,8 @@ def _normalize(item: _Item, trace: _Item | None, agents: dict[str, str], limits:
     }
     span.attributes = bounded({**rest, **((trace.metadata or {}) if trace else {})}, limits)
     return span
+
+
+def _detail(usage: dict[str, Any], of: str, name: str) -> int | None:
+    details = usage.get(of)
+    return as_tokens(details.get(name)) or None if isinstance(details, dict) else None

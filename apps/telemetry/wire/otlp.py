@@ -9,11 +9,11 @@ from typing import Any
 
 import msgspec
 from google.protobuf.message import DecodeError
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from apps.telemetry.dialects import Resource, cut, normalize
-from apps.telemetry.normal import Limits, Rejection, TooManySpans, WireError
-from apps.telemetry.wire import Decoded
+from apps.telemetry.normal import Limits, NormalSpan, Rejection, TooManySpans, WireError
+from apps.telemetry.rules.waits import continue_silent_tools
+from apps.telemetry.wire import Decoded, lazy
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 LATEST_NANOSECONDS = 253_402_300_799 * 10**9
@@ -36,30 +36,36 @@ class _KeyValue(msgspec.Struct, gc=False):
 
 
 class _Event(msgspec.Struct, gc=False):
-    timeUnixNano: int | str = 0
-    name: str = ""
+    timeUnixNano: int | str | None = 0
+    name: str | None = ""
     attributes: list[_KeyValue] | None = None
 
 
 class _Status(msgspec.Struct, gc=False):
-    message: str = ""
-    code: int | str = 0
+    message: str | None = ""
+    code: int | str | None = 0
+
+
+class _Link(msgspec.Struct, gc=False):
+    traceId: str | None = None
+    spanId: str | None = None
 
 
 class _Span(msgspec.Struct, gc=False):
-    traceId: str = ""
-    spanId: str = ""
-    parentSpanId: str = ""
-    name: str = ""
-    startTimeUnixNano: int | str = 0
-    endTimeUnixNano: int | str = 0
+    traceId: str | None = ""
+    spanId: str | None = ""
+    parentSpanId: str | None = ""
+    name: str | None = ""
+    startTimeUnixNano: int | str | None = 0
+    endTimeUnixNano: int | str | None = 0
     attributes: list[_KeyValue] | None = None
     events: list[_Event] | None = None
+    links: list[_Link] | None = None
     status: _Status | None = None
 
 
 class _Scope(msgspec.Struct, gc=False):
-    name: str = ""
+    name: str | None = ""
 
 
 class _ScopeSpans(msgspec.Struct, gc=False):
@@ -96,30 +102,42 @@ def decode_json(body: bytes, limits: Limits) -> Decoded:
         raise WireError(f"not an OTLP/JSON trace request: {error}") from error
     index = -1
     for resource_spans in request.resourceSpans or ():
-        resource = Resource(_json_attributes(resource_spans.resource.attributes if resource_spans.resource else None))
+        resource = Resource(
+            _json_attributes(resource_spans.resource.attributes if resource_spans.resource else None), limits
+        )
         for scope_spans in resource_spans.scopeSpans or resource_spans.instrumentationLibrarySpans or ():
-            scope = scope_spans.scope.name if scope_spans.scope else ""
+            scope = (scope_spans.scope.name or "") if scope_spans.scope else ""
             for raw in scope_spans.spans or ():
                 index += 1
                 _check_size(index, limits)
                 try:
                     span = _span_decoder.decode(raw)
                     status = span.status
-                    start, end = int(span.startTimeUnixNano), int(span.endTimeUnixNano or 0)
-                    code = status.code if status else 0
+                    start, end = int(span.startTimeUnixNano or 0), int(span.endTimeUnixNano or 0)
+                    code = (status.code or 0) if status else 0
+                    attributes = _json_attributes(span.attributes)
+                    if span.links:
+                        attributes["otel.links"] = [
+                            {"trace_id": link.traceId, "span_id": link.spanId} for link in span.links
+                        ]
                     decoded.spans.append(
                         normalize(
-                            trace_id=_hex(span.traceId, 32, "traceId"),
-                            span_id=_hex(span.spanId, 16, "spanId"),
+                            trace_id=_hex(span.traceId or "", 32, "traceId"),
+                            span_id=_hex(span.spanId or "", 16, "spanId"),
                             parent_span_id=_parent(span.parentSpanId),
-                            name=span.name,
+                            name=span.name or "",
                             started_at=_moment(start),
                             duration_us=_duration(start, end),
                             status_code=_STATUS_CODES.get(code, 0) if isinstance(code, str) else code,
                             status_message=status.message if status else None,
-                            attributes=_json_attributes(span.attributes),
+                            attributes=attributes,
                             events=[
-                                _event(int(event.timeUnixNano), event.name, _json_attributes(event.attributes), limits)
+                                _event(
+                                    int(event.timeUnixNano or 0),
+                                    event.name or "",
+                                    _json_attributes(event.attributes),
+                                    limits,
+                                )
                                 for event in span.events
                             ]
                             if span.events
@@ -131,6 +149,7 @@ def decode_json(body: bytes, limits: Limits) -> Decoded:
                     )
                 except (msgspec.DecodeError, ValueError, TypeError, OverflowError, RecursionError) as error:
                     decoded.rejected.append(Rejection(index, str(error)))
+    continue_silent_tools(decoded.spans)
     return decoded
 
 
@@ -138,73 +157,67 @@ def decode_protobuf(body: bytes, limits: Limits) -> Decoded:
     """Return the spans of an OTLP/protobuf body; raises WireError if it is no such body."""
     decoded = Decoded()
     try:
-        request = ExportTraceServiceRequest.FromString(body)
+        request = lazy.Request.FromString(body)
     except (DecodeError, RecursionError) as error:
         raise WireError(f"not an OTLP/protobuf trace request: {error}") from error
+    pairs = lazy.Pairs()
     index = -1
     for resource_spans in request.resource_spans:
-        resource = Resource({pair.key: _value(pair.value) for pair in resource_spans.resource.attributes})
+        resource = Resource(
+            {pair.key: lazy.value_of(pair.value) for pair in resource_spans.resource.attributes}, limits
+        )
         for scope_spans in resource_spans.scope_spans:
             scope = scope_spans.scope.name
-            for span in scope_spans.spans:
+            for raw in scope_spans.spans:
                 index += 1
                 _check_size(index, limits)
                 try:
-                    start, end = span.start_time_unix_nano, span.end_time_unix_nano
-                    parent = span.parent_span_id
-                    decoded.spans.append(
-                        normalize(
-                            trace_id=_identifier(span.trace_id, 16, "trace_id"),
-                            span_id=_identifier(span.span_id, 8, "span_id"),
-                            parent_span_id=parent.hex() if parent and any(parent) else None,
-                            name=span.name,
-                            started_at=_moment(start),
-                            duration_us=_duration(start, end),
-                            status_code=span.status.code,
-                            status_message=span.status.message or None,
-                            attributes={pair.key: _value(pair.value) for pair in span.attributes},
-                            events=[
-                                _event(
-                                    event.time_unix_nano,
-                                    event.name,
-                                    {pair.key: _value(pair.value) for pair in event.attributes},
-                                    limits,
-                                )
-                                for event in span.events
-                            ]
-                            or None,
-                            resource=resource,
-                            scope=scope,
-                            limits=limits,
-                        )
-                    )
-                except (ValueError, TypeError, OverflowError, RecursionError) as error:
+                    decoded.spans.append(_protobuf_span(raw, pairs, resource, scope, limits))
+                except (DecodeError, ValueError, TypeError, OverflowError, RecursionError) as error:
                     decoded.rejected.append(Rejection(index, str(error)))
+    continue_silent_tools(decoded.spans)
     return decoded
+
+
+def _protobuf_span(raw: bytes, pairs: lazy.Pairs, resource: Resource, scope: str, limits: Limits) -> NormalSpan:
+    span = lazy.Span.FromString(raw)
+    start, end = span.start_time_unix_nano, span.end_time_unix_nano
+    parent = span.parent_span_id
+    status = lazy.Status.FromString(span.status) if span.status else None
+    attributes = pairs.read(span.attributes)
+    if span.links:
+        links = [lazy.Link.FromString(link) for link in span.links]
+        attributes["otel.links"] = [{"trace_id": link.trace_id.hex(), "span_id": link.span_id.hex()} for link in links]
+    events = [lazy.Event.FromString(event) for event in span.events] if span.events else ()
+    return normalize(
+        trace_id=_identifier(span.trace_id, 16, "trace_id"),
+        span_id=_identifier(span.span_id, 8, "span_id"),
+        parent_span_id=parent.hex() if parent and any(parent) else None,
+        name=span.name.decode(),
+        started_at=_moment(start),
+        duration_us=_duration(start, end),
+        status_code=status.code if status else 0,
+        status_message=status.message or None if status else None,
+        attributes=attributes,
+        events=[
+            _event(
+                event.time_unix_nano,
+                event.name,
+                {pair.key: lazy.value_of(pair.value) for pair in event.attributes},
+                limits,
+            )
+            for event in events
+        ]
+        or None,
+        resource=resource,
+        scope=scope,
+        limits=limits,
+    )
 
 
 def _check_size(index: int, limits: Limits) -> None:
     if index >= limits.batch_spans:
         raise TooManySpans(f"more than {limits.batch_spans} spans in one request")
-
-
-def _value(value: Any) -> Any:
-    which = value.WhichOneof("value")
-    if which == "string_value":
-        return value.string_value
-    if which == "int_value":
-        return value.int_value
-    if which == "bool_value":
-        return value.bool_value
-    if which == "double_value":
-        return value.double_value
-    if which == "array_value":
-        return [_value(item) for item in value.array_value.values]
-    if which == "kvlist_value":
-        return {pair.key: _value(pair.value) for pair in value.kvlist_value.values}
-    if which == "bytes_value":
-        return value.bytes_value.hex()
-    return None
 
 
 def _json_attributes(pairs: list[_KeyValue] | None) -> dict[str, Any]:
@@ -245,7 +258,7 @@ def _hex(value: str, length: int, name: str) -> str:
         raise ValueError(f"{name} must be {length} hexadecimal digits, not all zero") from None
 
 
-def _parent(value: str) -> str | None:
+def _parent(value: str | None) -> str | None:
     return _hex(value, 16, "parentSpanId") if value and value.strip("0") else None
 
 

@@ -20,6 +20,7 @@ FIELDS = {
     "gen_ai.usage.cache_creation_input_tokens": "cache_write_tokens",
     "gen_ai.usage.reasoning.output_tokens": "reasoning_tokens",
     "gen_ai.usage.reasoning_tokens": "reasoning_tokens",
+    "gen_ai.usage.total_tokens": "total_tokens",
     "gen_ai.usage.cost": "reported_cost_usd",
     "gen_ai.usage.total_cost": "reported_cost_usd",
     "gen_ai.input.messages": "input",
@@ -38,12 +39,15 @@ FIELDS = {
     "deployment.environment": "environment",
     # The product's own names, for what no convention has a word for yet.
     "agentops.task.id": "task_id",
+    "task.id": "task_id",
     "agentops.task.type": "task_type",
     "agentops.initiated_by": "user_id",
     "agentops.agent": "agent",
     "agentops.agent.version": "agent_version",
     "agentops.environment": "environment",
     "agentops.escalation.reason": "escalation_reason",
+    "escalation.reason": "escalation_reason",
+    "escalation_reason": "escalation_reason",
     "agentops.cost_usd": "reported_cost_usd",
     "agentops.kind": "kind",
     "task.type": "task_type",
@@ -72,3 +76,6 @@ KINDS = {
     "embedding": "embedding",
     "step": "step",
 }
+
+# The former convention's flattened messages.
+NESTED = ("gen_ai.prompt.", "gen_ai.completion.")

@@ -15,7 +15,6 @@ FIELDS = {
     "langfuse.environment": "environment",
     "langfuse.release": "agent_version",
     "langfuse.trace.name": "task_type",
-    "langfuse.trace.metadata.task_id": "task_id",
 }
 
 KINDS = {
@@ -31,6 +30,8 @@ KINDS = {
     "event": "step",
 }
 
+METADATA = ("langfuse.trace.metadata.", "langfuse.observation.metadata.")
+
 _CACHE_READ = ("cache_read_input_tokens", "input_cached_tokens", "input_cache_read")
 _CACHE_WRITE = ("cache_creation_input_tokens", "input_cache_creation")
 _REASONING = ("output_reasoning_tokens", "reasoning_tokens", "output_reasoning")
@@ -45,10 +46,12 @@ def _usage(found: Found, value: Any) -> None:
     reasoning = sum(as_tokens(usage.get(key)) or 0 for key in _REASONING)
     plain = as_tokens(usage.get("input", usage.get("prompt_tokens")))
     output = as_tokens(usage.get("output", usage.get("completion_tokens")))
+    # A sum without them says that this client counts them inside.
+    is_inside = plain is not None and output is not None and as_tokens(usage.get("total")) == plain + output
     if plain is not None:
-        found["input_tokens"] = plain + read + write
+        found["input_tokens"] = plain if is_inside else plain + read + write
     if output is not None:
-        found["output_tokens"] = output + reasoning
+        found["output_tokens"] = output if is_inside else output + reasoning
     if read:
         found["cache_read_tokens"] = read
     if write:

@@ -27,7 +27,8 @@ _KINDS = {
 
 
 def _kind(found: Found, value: Any) -> None:
-    found.setdefault("mapped_kind", _KINDS.get(str(as_json(value)), "step"))
+    found["kind"] = str(as_json(value))
+    found["mapped_kind"] = _KINDS.get(found["kind"], "step")
 
 
 def _function(found: Found, value: Any) -> None:
@@ -50,6 +51,7 @@ def _usage(found: Found, value: Any) -> None:
             ("output_tokens", "output_tokens"),
             ("cache_read_input_tokens", "cache_read_tokens"),
             ("cache_creation_input_tokens", "cache_write_tokens"),
+            ("total_tokens", "total_tokens"),
         ):
             if (tokens := as_tokens(usage.get(key))) is not None:
                 found.setdefault(field, tokens)

@@ -15,7 +15,9 @@ FIELDS = {
     "llm.token_count.prompt_details.cache_read": "cache_read_tokens",
     "llm.token_count.prompt_details.cache_write": "cache_write_tokens",
     "llm.token_count.completion_details.reasoning": "reasoning_tokens",
+    "llm.token_count.total": "total_tokens",
     "llm.cost.total": "reported_cost_usd",
+    "graph.node.id": "node",
     "input.value": "input",
     "output.value": "output",
 }
@@ -32,3 +34,17 @@ KINDS = {
     "EVALUATOR": "evaluation",
     "PROMPT": "step",
 }
+
+METADATA = ("metadata", "metadata.")
+
+# Flattened lists. Where `input.value` and `output.value` are missing, the messages stand in for them.
+NESTED = (
+    "llm.input_messages.",
+    "llm.output_messages.",
+    "llm.prompts.",
+    "llm.tools.",
+    "retrieval.documents.",
+    "reranker.input_documents.",
+    "reranker.output_documents.",
+    "embedding.embeddings.",
+)

@@ -11,7 +11,12 @@ FIELDS = {
     "gen_ai.aggregated_usage.output_tokens": "output_tokens",
     "gen_ai.aggregated_usage.cache_read.input_tokens": "cache_read_tokens",
     "gen_ai.aggregated_usage.details.cache_read_tokens": "cache_read_tokens",
+    "gen_ai.usage.details.cache_read_tokens": "cache_read_tokens",
+    "gen_ai.usage.details.cache_write_tokens": "cache_write_tokens",
+    "gen_ai.usage.details.reasoning_tokens": "reasoning_tokens",
     "tool_arguments": "input",
+    "pydantic_ai.all_messages": "input",
+    "all_messages_events": "input",
     "tool_response": "output",
 }
 
@@ -24,6 +29,10 @@ def _result(found: Found, value: Any) -> None:
         if isinstance(result, dict) and result.get("approvals"):
             found["status"] = "waiting"
             found.setdefault("escalation_reason", "approval_required")
+        elif isinstance(result, dict) and result.get("calls"):
+            # Calls that another program executes: the run waits, but not for a person.
+            found["status"] = "waiting"
+            found["waits_for_program"] = True
 
 
 def _cost(found: Found, value: Any) -> None:
