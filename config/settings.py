@@ -241,11 +241,25 @@ REST_FRAMEWORK = {
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_THROTTLE_CLASSES": ["apps.core.api.limits.KeyAndOrganization"],
+    "EXCEPTION_HANDLER": "apps.core.api.problems.problem_details",
     "UNAUTHENTICATED_USER": None,
+}
+# Requests in a minute; the ingest doors count batches for themselves.
+API_LIMITS = {
+    "key_per_minute": environment.number("API_KEY_PER_MINUTE", 1_200, least=1),
+    "organization_per_minute": environment.number("API_ORGANIZATION_PER_MINUTE", 6_000, least=1),
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "AgentOps API",
+    "DESCRIPTION": "Agents, telemetry, metrics and decisions of one organization. Errors are problem+json (RFC 9457).",
     "VERSION": "1",
     "OAS_VERSION": "3.1.0",
     "SERVE_INCLUDE_SCHEMA": False,
+    "SCHEMA_PATH_PREFIX": "/api/v1",
+    "COMPONENT_SPLIT_REQUEST": True,
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "apps.core.api.schema.add_described",
+    ],
 }

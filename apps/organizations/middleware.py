@@ -32,7 +32,10 @@ class OrganizationMiddleware:
         if path.startswith("/o/"):
             return self._visit(request, path.split("/", 3)[2])
         if path.startswith(PERSONAL) or path == "/":
-            with everyone(reason="people sign in and choose an organization before one is in scope"):
+            with (
+                transaction.atomic(),
+                everyone(reason="people sign in and choose an organization before one is in scope"),
+            ):
                 return self._finish(request)
         if path.startswith("/api/") and not path.startswith(SELF_GUARDED):
             try:
@@ -41,7 +44,7 @@ class OrganizationMiddleware:
                 # Django turns what a middleware raises into a 500 before the layer outside sees it.
                 return answer(request, error)
             request.credential = credential  # type: ignore[attr-defined]
-            with scope(credential.organization_id):
+            with transaction.atomic(), scope(credential.organization_id):
                 return self._finish(request)
         return self.get_response(request)
 
@@ -59,11 +62,11 @@ class OrganizationMiddleware:
         request.membership = membership  # type: ignore[attr-defined]
         request.organization = membership.organization  # type: ignore[attr-defined]
         request.role = membership.role  # type: ignore[attr-defined]
-        with scope(membership.organization_id):
+        with transaction.atomic(), scope(membership.organization_id):
             return self._finish(request)
 
     def _finish(self, request: HttpRequest) -> HttpResponse:
-        """Answer; a refused or failed request leaves nothing behind."""
+        """Answer; a refused or failed request leaves nothing behind (its own transaction is rolled back)."""
         response = self.get_response(request)
         if getattr(request, "is_undone", False) or response.status_code >= 500:
             transaction.set_rollback(True)

@@ -7,6 +7,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
+from apps.core.api.schema import any_body, describe
 from apps.core.errors import DomainError, RateLimited, TooLarge, Unavailable
 from apps.core.tenancy import scope
 from apps.organizations.doors import Credential, authenticate_key, find_credential, open_to_people
@@ -68,6 +69,10 @@ def _store(credential: Credential, decoded: Decoded) -> list[Rejection]:
     return [*decoded.rejected, *stored.rejected]
 
 
+_OTLP = any_body("application/x-protobuf", "application/json")
+
+
+@describe("post", "/v1/traces", summary="Send traces (OTLP/HTTP)", tags=["Ingest"], scope="ingest", requestBody=_OTLP)
 @csrf_exempt
 @require_POST
 @open_to_people
@@ -90,6 +95,7 @@ def _not_kept(request: HttpRequest, signal: str) -> HttpResponse:
     return _otlp(request, signal, keep)
 
 
+@describe("post", "/v1/metrics", summary="Send metrics (not kept)", tags=["Ingest"], scope="ingest", requestBody=_OTLP)
 @csrf_exempt
 @require_POST
 @open_to_people
@@ -98,6 +104,7 @@ def metrics(request: HttpRequest) -> HttpResponse:
     return _not_kept(request, "metrics")
 
 
+@describe("post", "/v1/logs", summary="Send logs (not kept)", tags=["Ingest"], scope="ingest", requestBody=_OTLP)
 @csrf_exempt
 @require_POST
 @open_to_people
@@ -116,6 +123,15 @@ def _decode(request: HttpRequest, decode: Callable) -> tuple[Credential, Decoded
         raise DomainError(f"{error}.", code="unreadable", status=400) from error
 
 
+@describe(
+    "post",
+    "/api/v1/events",
+    summary="Send events",
+    description="One event, an array of events, or one event a line.",
+    tags=["Ingest"],
+    scope="ingest",
+    requestBody=any_body("application/json", "application/x-ndjson"),
+)
 @csrf_exempt
 @require_POST
 @open_to_people
