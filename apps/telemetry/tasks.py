@@ -5,7 +5,9 @@ from uuid import UUID
 
 from apps.core.background import sweep
 from apps.core.tenancy import everyone
+from apps.organizations.models import Organization
 from apps.telemetry.models import Recomputation, StaleHour, Touch
+from apps.telemetry.services.closing import mark_silent_tasks
 from apps.telemetry.services.costs import recompute_step
 from apps.telemetry.services.fold import fold_pending
 from apps.telemetry.services.rollups import roll_up_pending
@@ -19,7 +21,15 @@ def fold_due() -> int:
     """Fold new spans of every organization into traces and tasks."""
     with everyone(reason="list the organizations that have spans to fold"):
         due: list[UUID] = list(Touch.objects.values_list("organization_id", flat=True).distinct())
-    return sum(fold_pending(organization_id, batches=TURN) for organization_id in due)
+    return sum(fold_pending(organization_id, batches=TURN) or 0 for organization_id in due)
+
+
+@sweep(every=timedelta(minutes=1))
+def close_due() -> int:
+    """Mark the tasks that fell silent, in every organization."""
+    with everyone(reason="time passes in every organization"):
+        organizations: list[UUID] = list(Organization.objects.values_list("id", flat=True))
+    return sum(mark_silent_tasks(organization_id) for organization_id in organizations)
 
 
 @sweep(every=timedelta(seconds=5))
@@ -27,7 +37,7 @@ def roll_up_due() -> int:
     """Replace the rollups that no longer hold, in every organization."""
     with everyone(reason="list the organizations whose rollups no longer hold"):
         due: list[UUID] = list(StaleHour.objects.values_list("organization_id", flat=True).distinct())
-    return sum(roll_up_pending(organization_id) for organization_id in due)
+    return sum(roll_up_pending(organization_id) or 0 for organization_id in due)
 
 
 @sweep(every=timedelta(seconds=5))

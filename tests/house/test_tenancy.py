@@ -19,7 +19,7 @@ EVERYONE_CALLS = {
     "apps/organizations/doors.py": 1,  # an API key names the organization
     "apps/organizations/middleware.py": 2,  # the address names the organization; people's own pages
     "apps/organizations/sessions.py": 5,  # a session is found by its unguessable key
-    "apps/telemetry/tasks.py": 3,  # sweeps list the organizations that have work due
+    "apps/telemetry/tasks.py": 4,  # sweeps list the organizations that have work due
 }
 
 TENANT_MODELS = [model for model in apps.get_models() if issubclass(model, TenantModel | TenantRow)]

@@ -78,7 +78,7 @@ def settle_all(organization) -> None:
     """Fold and roll up until nothing is due."""
     while fold_pending(organization.id, batches=10):
         pass
-    while roll_up_pending(organization.id):
+    while roll_up_pending(organization.id, is_reader=True):
         pass
 
 

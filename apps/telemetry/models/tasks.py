@@ -17,6 +17,7 @@ class Trace(TenantRow):
     task_id = models.TextField()
     started_at = models.DateTimeField()
     ended_at = models.DateTimeField(null=True)
+    last_at = models.DateTimeField(default=timezone.now)
     name = models.TextField()
     status = models.TextField()
     status_message = models.TextField(null=True)
@@ -47,6 +48,8 @@ class Trace(TenantRow):
     human_us = models.BigIntegerField(default=0)
     queue_us = models.BigIntegerField(default=0)
     own_us = models.BigIntegerField(default=0)
+    # The calls per agent, model and tool (rules.facts.Use): what the usage of an hour is summed from.
+    usage = models.JSONField(default=list)
 
     class Meta:
         indexes = [
@@ -120,6 +123,12 @@ class Task(TenantRow):
                 fields=["organization_id", "conversation_id"],
                 name="task_waiting",
                 condition=models.Q(status="waiting"),
+            ),
+            # Tasks that time alone may end.
+            models.Index(
+                fields=["organization_id", "started_at"],
+                name="task_open",
+                condition=models.Q(status__in=["running", "waiting"]),
             ),
         ]
 

@@ -8,12 +8,14 @@ _COMPONENTS = {"model": "model_us", "embedding": "model_us", "tool": "tool_us", 
 
 
 def component_times(spans: Sequence[SpanFacts], started: int, ended: int) -> dict[str, int]:
-    """Return where the time went: parallel steps count once, a person's time before a tool's before a model's.
+    """Return where the time went: parallel steps count once, a person's time before queues, models and tools.
+
+    A tool that asks a model spends a model's time; the time of a tool that is an agent is that agent's.
 
     Human wait also covers the gap between a step that stopped for a person and its continuation in the same trace.
     """
     intervals: dict[str, list[tuple[int, int]]] = {"human_us": [], "tool_us": [], "model_us": [], "queue_us": []}
-    parents_with_model = {span.parent_span_id for span in spans if span.kind in ("model", "embedding", "agent")}
+    delegating = {span.parent_span_id for span in spans if span.kind == "agent"}
     for span in spans:
         if not span.duration_us:
             continue
@@ -23,8 +25,7 @@ def component_times(spans: Sequence[SpanFacts], started: int, ended: int) -> dic
         elif span.kind == "queue":
             intervals["queue_us"].append(piece)
         elif (component := _COMPONENTS.get(span.kind)) is not None:
-            # A tool that is itself an agent: its model calls are model time.
-            if component == "tool_us" and span.span_id in parents_with_model:
+            if component == "tool_us" and span.span_id in delegating:
                 continue
             intervals[component].append(piece)
     for wait in spans:
@@ -40,7 +41,7 @@ def component_times(spans: Sequence[SpanFacts], started: int, ended: int) -> dic
                 intervals["human_us"].append((wait.ended_us, min(following)))
     taken: list[tuple[int, int]] = []
     times: dict[str, int] = {}
-    for component in ("human_us", "queue_us", "tool_us", "model_us"):
+    for component in ("human_us", "queue_us", "model_us", "tool_us"):
         before = _length(taken)
         taken = _union(taken + intervals[component])
         times[component] = _length(taken) - before

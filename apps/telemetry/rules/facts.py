@@ -25,6 +25,7 @@ class SpanFacts(msgspec.Struct, gc=False):
     task_type: str | None
     conversation_id: str | None
     user_id: str | None
+    provider: str | None
     model: str | None
     tool: str | None
     input_tokens: int | None
@@ -41,8 +42,26 @@ class SpanFacts(msgspec.Struct, gc=False):
         return self.started_us + (self.duration_us or 0)
 
 
+class Use(msgspec.Struct):
+    """The calls of one model or tool by one agent within a trace; tokens and cost counted once."""
+
+    agent: str
+    agent_version: str | None
+    environment: str | None
+    provider: str | None
+    model: str | None
+    tool: str | None
+    call_count: int = 0
+    error_count: int = 0
+    unpriced_count: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cost_usd: Decimal = Decimal(0)
+    duration_us: int = 0
+
+
 class TraceFacts(msgspec.Struct):
-    """One trace, summed up."""
+    """One trace, summed up. `last_us` is the latest moment that any of its steps reports."""
 
     trace_id: str
     name: str
@@ -52,6 +71,7 @@ class TraceFacts(msgspec.Struct):
     escalation_reason: str | None
     started_us: int
     ended_us: int | None
+    last_us: int
     agent: str
     agent_version: str | None
     environment: str | None
@@ -77,6 +97,7 @@ class TraceFacts(msgspec.Struct):
     human_us: int
     queue_us: int
     own_us: int
+    usage: list[Use] = []
 
 
 class TaskFacts(msgspec.Struct):

@@ -6,49 +6,50 @@ unordered spans cannot count twice. Times are microseconds since 1970.
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from decimal import Decimal
 from itertools import pairwise
 
 from apps.telemetry.rules.components import component_times
 from apps.telemetry.rules.facts import SpanFacts, TaskFacts, TraceFacts
+from apps.telemetry.rules.usage import counted_steps, reported_cost, total_cost, uses
 
 # A task that has reported nothing for so long, and neither ended nor waits for a person, was abandoned.
 ABANDONED_AFTER_US = 24 * 3600 * 1_000_000
+# A task that waited for a person for so long was abandoned as well.
+WAIT_ABANDONED_AFTER_US = 30 * 24 * 3600 * 1_000_000
+# So long after its last step a trace whose root never came is judged without it: the root belongs to a caller that
+# does not report here.
+ROOT_AWAITED_US = 5 * 60 * 1_000_000
 
 
-def fold_trace(spans: Sequence[SpanFacts]) -> TraceFacts:
+def fold_trace(spans: Sequence[SpanFacts], now_us: int) -> TraceFacts:
     """Sum up one trace; `spans` are all that is known of it, in any order, each once."""
     spans = sorted(spans, key=lambda span: (span.started_us, span.span_id))
     known = {span.span_id for span in spans}
     tops = [span for span in spans if span.parent_span_id is None or span.parent_span_id not in known]
-    # A true root says more than an orphan whose parent has not arrived.
-    root = next((span for span in tops if span.parent_span_id is None), tops[0] if tops else spans[0])
-    usage = _usage_spans(spans)
+    # A true root says more than an orphan whose parent has not arrived; a circle of parents has neither.
+    roots = [span for span in tops if span.parent_span_id is None] or tops or list(spans[:1])
+    root = roots[0]
+    counted = counted_steps(spans)
     models = Counter[str]()
-    for span in usage:
+    for span in counted:
         if span.model:
             models[span.model] += (span.input_tokens or 0) + (span.output_tokens or 0) + 1
-    used = {span.span_id for span in usage}
-    costs = [
-        span.cost_usd for span in spans if span.cost_usd is not None and (span.span_id in used or not _has_tokens(span))
-    ]
-    reported = [span.reported_cost_usd for span in _counted_once(spans, "reported_cost_usd") if span.reported_cost_usd]
-    waiting = _open_waits(spans)
-    status, failed = _trace_status(root, tops, waiting)
-    started = spans[0].started_us
-    ended = max(span.ended_us for span in spans)
-    is_over = root.duration_us is not None or root.status in ("ok", "error")
+    started = root.started_us if len(spans) == 1 else spans[0].started_us
+    last = max(span.ended_us for span in spans)
     errors = [span for span in spans if span.status == "error"]
-    escalations = [span.escalation_reason for span in spans if span.escalation_reason]
-    times = component_times(spans, started, ended)
+    status, failed = _trace_status(roots, _open_waits(spans), is_quiet=now_us - last > ROOT_AWAITED_US)
+    times = component_times(spans, started, last)
     return TraceFacts(
         trace_id=root.trace_id,
         name=root.name,
         status=status,
         status_message=failed.status_message if failed else None,
-        error_category=(_root_cause(failed, errors) if failed else None),
-        escalation_reason=_most_telling(escalations),
+        error_category=_root_cause(failed, errors) if failed else None,
+        escalation_reason=_most_telling(span.escalation_reason for span in spans if span.escalation_reason),
         started_us=started,
-        ended_us=ended if is_over or status == "waiting" else None,
+        ended_us=None if status == "running" else last,
+        last_us=last,
         agent=root.agent,
         agent_version=_first(spans, root, "agent_version"),
         environment=_first(spans, root, "environment"),
@@ -64,48 +65,14 @@ def fold_trace(spans: Sequence[SpanFacts]) -> TraceFacts:
         error_count=len(errors),
         model_call_count=sum(1 for span in spans if span.kind == "model"),
         tool_call_count=sum(1 for span in spans if span.kind == "tool"),
-        input_tokens=sum(span.input_tokens or 0 for span in usage),
-        output_tokens=sum(span.output_tokens or 0 for span in usage),
-        cost_usd=sum(costs[1:], costs[0]) if costs else None,
-        reported_cost_usd=sum(reported[1:], reported[0]) if reported else None,
-        unpriced_count=sum(1 for span in usage if span.price_state == "unpriced"),
-        model_us=times["model_us"],
-        tool_us=times["tool_us"],
-        human_us=times["human_us"],
-        queue_us=times["queue_us"],
-        own_us=times["own_us"],
+        input_tokens=sum(span.input_tokens or 0 for span in counted),
+        output_tokens=sum(span.output_tokens or 0 for span in counted),
+        cost_usd=total_cost(spans, counted),
+        reported_cost_usd=reported_cost(spans),
+        unpriced_count=sum(1 for span in counted if span.price_state == "unpriced"),
+        usage=uses(spans, counted),
+        **times,
     )
-
-
-def _has_tokens(span: SpanFacts) -> bool:
-    return span.input_tokens is not None or span.output_tokens is not None
-
-
-def _usage_spans(spans: Sequence[SpanFacts]) -> list[SpanFacts]:
-    """Return the steps whose tokens count: those that used them, else the topmost sums."""
-    own = [span for span in spans if _has_tokens(span) and not span.is_usage_summary]
-    if own:
-        return own
-    return _topmost([span for span in spans if _has_tokens(span)], spans)
-
-
-def _topmost(chosen: Sequence[SpanFacts], spans: Sequence[SpanFacts]) -> list[SpanFacts]:
-    parents = {span.span_id: span.parent_span_id for span in spans}
-    ids = {span.span_id for span in chosen}
-    found = []
-    for span in chosen:
-        above, steps = span.parent_span_id, 0
-        while above is not None and above not in ids and steps < 1000:
-            above, steps = parents.get(above), steps + 1
-        if above is None or above not in ids:
-            found.append(span)
-    return found
-
-
-def _counted_once(spans: Sequence[SpanFacts], field: str) -> list[SpanFacts]:
-    stated = [span for span in spans if getattr(span, field) is not None]
-    leaves = [span for span in stated if span.kind not in ("agent", "step")]
-    return leaves or _topmost(stated, spans)
 
 
 def _open_waits(spans: Sequence[SpanFacts]) -> list[SpanFacts]:
@@ -133,19 +100,27 @@ def _was_decided(wait: SpanFacts, spans: Sequence[SpanFacts]) -> bool:
 
 
 def _trace_status(
-    root: SpanFacts, tops: Sequence[SpanFacts], waiting: Sequence[SpanFacts]
+    roots: Sequence[SpanFacts], waiting: Sequence[SpanFacts], *, is_quiet: bool
 ) -> tuple[str, SpanFacts | None]:
-    if root.status == "error":
-        return "failed", root
-    # Events without a root step: an error at the top is the task's error.
-    failed = next((span for span in tops if span.status == "error"), None) if root.kind != "agent" else None
-    if failed is not None:
-        return "failed", failed
+    """Return the state of a trace and, if it failed, the step that decided it.
+
+    Of several roots (tries within one trace, or events without a tree) the agent's own decide, and of those the one
+    that ended last: an error before it was got over.
+    """
+    deciders = [span for span in roots if span.kind == "agent"] or list(roots)
+    ended = [span for span in deciders if span.duration_us is not None or span.status in ("ok", "error")]
+    deciding = max(ended, key=lambda span: (span.ended_us, span.started_us, span.span_id), default=None)
+    is_open = deciding is None or any(
+        span.started_us > deciding.started_us for span in deciders if span not in ended and span.status != "waiting"
+    )
+    # A step whose parent has not come may be anywhere in the tree; an agent's own run that ended is an end.
+    if roots[0].parent_span_id is not None and deciders[0].kind != "agent" and not is_quiet:
+        is_open = True
+    if deciding is not None and deciding.status == "error" and not is_open:
+        return "failed", deciding
     if waiting:
         return "waiting", None
-    if root.status == "ok" or root.duration_us is not None:
-        return "succeeded", None
-    return "running", None
+    return ("running" if is_open else "succeeded"), None
 
 
 def _root_cause(failed: SpanFacts, errors: Sequence[SpanFacts]) -> str | None:
@@ -174,57 +149,54 @@ def _first(spans: Sequence[SpanFacts], root: SpanFacts, field: str) -> str | Non
 def fold_task(task_id: str, traces: Sequence[TraceFacts], now_us: int) -> TaskFacts:
     """Sum up one task from all its traces: its attempts, and the pauses in which it waited for a person."""
     traces = sorted(traces, key=lambda trace: (trace.started_us, trace.trace_id))
-    first, last = traces[0], traces[-1]
-    status = last.status
-    ended = max((trace.ended_us for trace in traces if trace.ended_us is not None), default=None)
-    if (
-        status == "running"
-        and now_us - max(trace.ended_us or trace.started_us for trace in traces) > ABANDONED_AFTER_US
+    first = traces[0]
+    deciding = _deciding(traces)
+    status = deciding.status
+    silent_us = now_us - max(trace.last_us for trace in traces)
+    if (status == "running" and silent_us > ABANDONED_AFTER_US) or (
+        status == "waiting" and silent_us > WAIT_ABANDONED_AFTER_US
     ):
         status = "abandoned"
     pause = sum(
-        max(0, following.started_us - (trace.ended_us or following.started_us))
+        max(0, following.started_us - trace.last_us)
         for trace, following in pairwise(traces)
         if trace.status == "waiting"
     )
-    is_over = status in ("succeeded", "failed")
-    costs = [trace.cost_usd for trace in traces if trace.cost_usd is not None]
-    reported = [trace.reported_cost_usd for trace in traces if trace.reported_cost_usd is not None]
+    ended = max(trace.last_us for trace in traces) if status in ("succeeded", "failed") else None
     models = Counter[str]()
     for trace in traces:
         if trace.model:
             models[trace.model] += trace.input_tokens + trace.output_tokens + 1
-    reasons = [trace.escalation_reason for trace in traces if trace.escalation_reason]
-    errors = sum(trace.error_count for trace in traces)
     return TaskFacts(
         task_id=task_id,
         name=first.name,
         status=status,
-        status_message=last.status_message,
-        error_category=last.error_category,
-        escalation_reason=_most_telling(reasons),
+        status_message=deciding.status_message,
+        error_category=deciding.error_category,
+        escalation_reason=_most_telling(trace.escalation_reason for trace in traces if trace.escalation_reason),
         started_us=first.started_us,
-        ended_us=ended if is_over else None,
-        latency_us=ended - first.started_us if is_over and ended is not None else None,
+        ended_us=ended,
+        latency_us=None if ended is None else ended - first.started_us,
         agent=first.agent,
-        agent_version=last.agent_version or first.agent_version,
-        environment=first.environment,
-        task_type=next((trace.task_type for trace in traces if trace.task_type), None),
-        conversation_id=next((trace.conversation_id for trace in traces if trace.conversation_id), None),
-        user_id=next((trace.user_id for trace in traces if trace.user_id), None),
+        agent_version=deciding.agent_version or first.agent_version,
+        environment=_stated(trace.environment for trace in traces),
+        task_type=_stated(trace.task_type for trace in traces),
+        conversation_id=_stated(trace.conversation_id for trace in traces),
+        user_id=_stated(trace.user_id for trace in traces),
         model=models.most_common(1)[0][0] if models else None,
         tools=sorted({tool for trace in traces for tool in trace.tools}),
-        # A trace that resumes a waiting one continues its attempt; any other further trace is a new try.
-        attempt_count=1 + sum(1 for trace in traces[:-1] if trace.status != "waiting"),
+        # A trace after one that failed or broke off is a new try; after a wait or an answer the same one goes on.
+        attempt_count=1 + sum(1 for trace in traces[:-1] if trace.status in ("failed", "running")),
         trace_ids=[trace.trace_id for trace in traces],
         span_count=sum(trace.span_count for trace in traces),
-        hidden_error_count=errors if status == "succeeded" else 0,
+        # Errors of a try that failed are no secret; those that a good end covers are.
+        hidden_error_count=sum(trace.error_count for trace in traces if trace.status == "succeeded"),
         model_call_count=sum(trace.model_call_count for trace in traces),
         tool_call_count=sum(trace.tool_call_count for trace in traces),
         input_tokens=sum(trace.input_tokens for trace in traces),
         output_tokens=sum(trace.output_tokens for trace in traces),
-        cost_usd=sum(costs[1:], costs[0]) if costs else None,
-        reported_cost_usd=sum(reported[1:], reported[0]) if reported else None,
+        cost_usd=_sum(trace.cost_usd for trace in traces),
+        reported_cost_usd=_sum(trace.reported_cost_usd for trace in traces),
         unpriced_count=sum(trace.unpriced_count for trace in traces),
         model_us=sum(trace.model_us for trace in traces),
         tool_us=sum(trace.tool_us for trace in traces),
@@ -232,3 +204,20 @@ def fold_task(task_id: str, traces: Sequence[TraceFacts], now_us: int) -> TaskFa
         queue_us=sum(trace.queue_us for trace in traces),
         own_us=sum(trace.own_us for trace in traces),
     )
+
+
+def _deciding(traces: Sequence[TraceFacts]) -> TraceFacts:
+    """Return the trace that decides a task: the one that ended last, or a later one that still runs."""
+    last = traces[-1]
+    if last.status == "running":
+        return last
+    return max((trace for trace in traces if trace.status != "running"), key=lambda t: (t.last_us, t.started_us))
+
+
+def _stated(values: Iterable[str | None]) -> str | None:
+    return next((value for value in values if value is not None), None)
+
+
+def _sum(costs: Iterable[Decimal | None]) -> Decimal | None:
+    known = [cost for cost in costs if cost is not None]
+    return sum(known, Decimal(0)) if known else None
