@@ -48,11 +48,11 @@ def command_of(name: str) -> list[str]:
             *("--http", "1", "--no-ws", "--respawn-failed-workers", "--no-access-log", "--log-level", "warning"),
         ],
         "worker": [
-            *(python, "-m", "celery", "-A", "config.celery", "worker", "--concurrency", "1", "--pool", "prefork"),
-            *("--loglevel", "WARNING", "--without-gossip", "--without-mingle", "--quiet"),
+            *(python, "-m", "celery", "--quiet", "-A", "config.celery", "worker", "--concurrency", "1", "--pool", "prefork"),
+            *("--loglevel", "WARNING", "--without-gossip", "--without-mingle"),
         ],
         "beat": [
-            *(python, "-m", "celery", "-A", "config.celery", "--quiet", "beat", "--loglevel", "WARNING"),
+            *(python, "-m", "celery", "--quiet", "-A", "config.celery", "beat", "--loglevel", "WARNING"),
             *("--schedule", str(home / "beat-schedule"), "--pidfile="),
         ],
         "prepare": [python, "manage.py", "prepare_database", "--verbosity", "0"],

@@ -9,6 +9,7 @@ from django.utils.csp import CSP
 
 from config import environment
 from config.database import APP_ROLE, connection
+from config.mail import mailer
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 HOME = Path(os.environ.get("AGENTOPS_HOME", BASE_DIR / "var")).resolve()
@@ -193,7 +194,7 @@ SECURE_CSP = {
     "form-action": [CSP.SELF],
 }
 
-EMAIL_URL = environment.text("EMAIL_URL")
+MAILERS = {"default": mailer(environment.text("EMAIL_URL"))}
 DEFAULT_FROM_EMAIL = environment.text("EMAIL_FROM", "AgentOps <agentops@localhost>")
 
 LANGUAGE_CODE = "en-us"

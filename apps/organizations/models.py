@@ -113,7 +113,7 @@ class Invitation(TenantModel):
     expires_at = models.DateTimeField()
     accepted_at = models.DateTimeField(null=True)
     revoked_at = models.DateTimeField(null=True)
-    # Due work: the mail that is still to be sent.
+    # Empty until the mail has left.
     sent_at = models.DateTimeField(null=True)
 
     class Meta:

@@ -14,6 +14,32 @@ from apps.telemetry.models import Outcome, Task, Touch
 LONGEST_COMMENT = 2000
 
 
+def record_outcomes(*, actor: Actor, outcomes: list[Outcome], source: str) -> int:
+    """Store many statements at once (an import), with one entry in the audit trail; return how many.
+
+    The outcomes name their task or trace and have no organization yet. Their tasks are folded with the next spans.
+    """
+    organization_id = current_organization_id()
+    for outcome in outcomes:
+        outcome.organization_id = organization_id
+        outcome.source = source
+    with transaction.atomic():
+        Outcome.objects.bulk_create(outcomes, batch_size=1000)
+        Touch.objects.bulk_create(
+            Touch(organization_id=organization_id, task_id=outcome.task_id, trace_id=outcome.trace_id)
+            for outcome in outcomes
+        )
+        record(
+            actor=actor,
+            action="outcome.imported",
+            target_kind="organization",
+            target_id=organization_id,
+            target_name=source,
+            details={"count": len(outcomes)},
+        )
+    return len(outcomes)
+
+
 def record_outcome(
     *,
     actor: Actor,
