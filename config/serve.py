@@ -48,7 +48,19 @@ def command_of(name: str) -> list[str]:
             *("--http", "1", "--no-ws", "--respawn-failed-workers", "--no-access-log", "--log-level", "warning"),
         ],
         "worker": [
-            *(python, "-m", "celery", "--quiet", "-A", "config.celery", "worker", "--concurrency", "1", "--pool", "prefork"),
+            *(
+                python,
+                "-m",
+                "celery",
+                "--quiet",
+                "-A",
+                "config.celery",
+                "worker",
+                "--concurrency",
+                "1",
+                "--pool",
+                "prefork",
+            ),
             *("--loglevel", "WARNING", "--without-gossip", "--without-mingle"),
         ],
         "beat": [

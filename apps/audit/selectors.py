@@ -7,7 +7,7 @@ from django.conf import settings
 from django.db.models import Q, QuerySet
 
 from apps.audit import rules
-from apps.audit.models import AuditCheckpoint, AuditEntry
+from apps.audit.models import AuditCheckpoint, AuditEntry, AuditHead
 from apps.core.times import rfc3339
 
 
@@ -74,3 +74,20 @@ def faults() -> list[rules.Fault]:
             public_keys(),
         )
     )
+
+
+def total() -> int:
+    """Return how many entries the organization's chain has (its last sequence number, without counting)."""
+    head = AuditHead.objects.first()
+    return head.sequence if head else 0
+
+
+def latest_checkpoint() -> AuditCheckpoint | None:
+    """Return the last signature over the chain."""
+    return AuditCheckpoint.objects.order_by("-sequence").first()
+
+
+def actions() -> list[str]:
+    """Return the kinds of acts among the latest entries, for the filter."""
+    recent = AuditEntry.objects.order_by("-sequence").values_list("action", flat=True)[:5000]
+    return sorted(set(recent))

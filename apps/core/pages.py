@@ -21,11 +21,3 @@ def page(
     response = render(request, name, context or {}, status=status)
     patch_vary_headers(response, ["HX-Request"])
     return response
-
-
-def shell(request: HttpRequest) -> dict[str, Any]:
-    """Give every template the organization and the visitor's membership (None outside an organization)."""
-    return {
-        "organization": getattr(request, "organization", None),
-        "membership": getattr(request, "membership", None),
-    }

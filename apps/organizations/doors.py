@@ -6,23 +6,35 @@ A file of its own (beside the usual rooms) because every app above imports it an
 import base64
 import binascii
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from functools import wraps
 from threading import Lock
 from uuid import UUID
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
 from django.utils import timezone
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.permissions import BasePermission
 
 from apps.core.actors import Actor
+from apps.core.doors import actor_of, open_to_people, require, requires
 from apps.core.errors import NotAllowed, Unauthenticated
 from apps.core.tenancy import everyone
 from apps.organizations.models import ApiKey
-from apps.organizations.rules import KEY_MARK, key_digest, may, roles_with
+from apps.organizations.rules import KEY_MARK, key_digest
+
+__all__ = [
+    "ApiKeyAuthentication",
+    "Credential",
+    "HasScope",
+    "actor_of",
+    "authenticate_key",
+    "find_credential",
+    "forget_credentials",
+    "open_to_people",
+    "require",
+    "requires",
+]
 
 # How long a worker may go on accepting a key that was revoked elsewhere.
 KEY_CACHE_SECONDS = 5.0
@@ -53,41 +65,6 @@ class Credential:
 
 _cache: dict[bytes, tuple[float, Credential | None]] = {}
 _cache_lock = Lock()
-
-
-def requires(permission: str) -> Callable:
-    """Guard a page: the visitor's role must include `permission`.
-
-    Raises NotAllowed naming the roles that have it. tests/house/test_urls.py checks that every page has a guard.
-    """
-
-    def decorate(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
-        @wraps(view)
-        def guarded(request: HttpRequest, organization: str, *args, **kwargs) -> HttpResponse:
-            if not may(request.role, permission):  # type: ignore[attr-defined]
-                who = ", ".join(roles_with(permission))
-                raise NotAllowed(f"This needs one of these roles: {who}.", code="role_missing")
-            return view(request, *args, **kwargs)
-
-        guarded.permission = permission  # type: ignore[attr-defined]
-        return guarded
-
-    return decorate
-
-
-def open_to_people(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
-    """Mark a page outside any organization (sign-in, onboarding, health) as open on purpose."""
-    view.permission = None  # type: ignore[attr-defined]
-    return view
-
-
-def actor_of(request: HttpRequest) -> Actor:
-    """Return who stands behind a request: the API key, or the signed-in person."""
-    credential = getattr(request, "credential", None)
-    if credential is not None:
-        return credential.actor
-    user = request.user
-    return Actor("person", str(user.pk), str(user))
 
 
 def authenticate_key(request: HttpRequest, *, scope: str) -> Credential:

@@ -1,6 +1,7 @@
 """The edge: resolve the organization once, from the address or from the API key, and enter its scope."""
 
 from collections.abc import Callable
+from functools import partial
 
 from django.contrib.auth.views import redirect_to_login
 from django.db import transaction
@@ -11,6 +12,7 @@ from apps.core.middleware import answer
 from apps.core.tenancy import everyone, scope
 from apps.organizations.doors import authenticate_key
 from apps.organizations.models import Membership
+from apps.organizations.rules import may, roles_with
 
 # Doors that authenticate for themselves: the hot paths open no transaction before they need one, and OTLP answers
 # errors in a form of its own.
@@ -62,6 +64,8 @@ class OrganizationMiddleware:
         request.membership = membership  # type: ignore[attr-defined]
         request.organization = membership.organization  # type: ignore[attr-defined]
         request.role = membership.role  # type: ignore[attr-defined]
+        request.may = partial(may, membership.role)  # type: ignore[attr-defined]
+        request.who_may = roles_with  # type: ignore[attr-defined]
         with transaction.atomic(), scope(membership.organization_id):
             return self._finish(request)
 

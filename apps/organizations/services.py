@@ -320,3 +320,10 @@ def revoke_key(*, actor: Actor, key_id: UUID) -> ApiKey:
             )
         transaction.on_commit(forget_credentials)
     return key
+
+
+def edit_profile(*, user: User, name: str, time_zone: str) -> User:
+    """Change what others see of a person; call it at the edge. A person's own name is not an organization's affair."""
+    user.name, user.time_zone = name.strip(), time_zone
+    user.save(update_fields=["name", "time_zone"])
+    return user

@@ -1,0 +1,1 @@
+"""Pages of people and organizations: outside an organization (personal), and its settings."""
