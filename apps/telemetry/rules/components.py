@@ -61,3 +61,15 @@ def _union(intervals: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
 
 def _length(intervals: Iterable[tuple[int, int]]) -> int:
     return sum(end - start for start, end in intervals)
+
+
+def span_times(times: dict[str, int], names: dict[str, str]) -> list[tuple[str, str, int, float, float]]:
+    """Lay the components end to end: (kind, name, µs, offset in percent, width in percent), the longest first."""
+    whole = sum(times.values()) or 1
+    laid, offset = [], 0.0
+    for key, amount in sorted(times.items(), key=lambda item: -item[1]):
+        if amount:
+            width = amount / whole * 100
+            laid.append((key.removesuffix("_us"), names[key], amount, round(offset, 2), round(width, 2)))
+            offset += width
+    return laid
