@@ -4,11 +4,11 @@ import json
 from collections.abc import Iterator
 from uuid import UUID
 
-from django.http import HttpRequest, HttpResponse, JsonResponse, StreamingHttpResponse
+from django.http import HttpResponse, JsonResponse, StreamingHttpResponse
 from django.views.decorators.http import require_GET
 
 from apps.audit import selectors
-from apps.core.doors import open_to_people, requires
+from apps.core.doors import PageRequest, open_to_people, requires
 from apps.core.pages import page
 from apps.core.tenancy import scope
 
@@ -17,7 +17,7 @@ PAGE_SIZE = 50
 
 @require_GET
 @requires("audit.view")
-def entries(request: HttpRequest) -> HttpResponse:
+def entries(request: PageRequest) -> HttpResponse:
     """Show the trail, newest first, narrowed by text, action, actor and target; pages follow the sequence."""
     wanted = {
         name: request.GET.get(name, "").strip() for name in ("text", "action", "actor", "target_kind", "target_id")
@@ -40,7 +40,7 @@ def entries(request: HttpRequest) -> HttpResponse:
 
 @require_GET
 @requires("audit.view")
-def export(request: HttpRequest) -> StreamingHttpResponse:
+def export(request: PageRequest) -> StreamingHttpResponse:
     """Hand out the whole trail with its checkpoints as JSON lines, ready for the verifier."""
     name = f"audit-{request.organization.slug}.jsonl"
     return StreamingHttpResponse(
@@ -59,13 +59,13 @@ def _lines(organization_id: UUID) -> Iterator[str]:
 
 @require_GET
 @requires("audit.view")
-def verify(request: HttpRequest) -> HttpResponse:
+def verify(request: PageRequest) -> HttpResponse:
     """Verify the chain now and show the result."""
     return page(request, "audit/verification_page.html", {"faults": selectors.faults(), "total": selectors.total()})
 
 
 @require_GET
 @open_to_people
-def public_keys(request: HttpRequest) -> JsonResponse:
+def public_keys(request: PageRequest) -> JsonResponse:
     """Publish the keys that checkpoints are signed with (Ed25519, raw, base64)."""
     return JsonResponse({"keys": selectors.public_keys()})

@@ -122,10 +122,10 @@ def chart(
         for at, text in events
         if times[0] < at <= times[-1]
     ]
-    x_ticks = [
-        Tick(round(100 * index / 3, 1), _day(times[round((len(times) - 1) * index / 3)])) for index in range(4)
+    x_ticks = [Tick(round(100 * index / 3, 1), _day(times[round((len(times) - 1) * index / 3)])) for index in range(4)]
+    y_ticks = [
+        Tick(round(_y(value, low, high, CHART_HEIGHT), 1), texts(value)) for value in (low, (low + high) / 2, high)
     ]
-    y_ticks = [Tick(round(_y(value, low, high, CHART_HEIGHT), 1), texts(value)) for value in (low, (low + high) / 2, high)]
     return Chart(
         [path for path, _ in drawn], drawn[0][1], *_band(band, low, high, CHART_HEIGHT), y_ticks, x_ticks, marks, label
     )

@@ -5,11 +5,24 @@
 
 from collections.abc import Callable
 from functools import wraps
+from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 
 from apps.core.actors import Actor
 from apps.core.errors import NotAllowed
+
+
+class PageRequest(HttpRequest):
+    """A request as the views behind the middleware see it."""
+
+    organization: Any
+    membership: Any
+    role: str
+    user: Any
+    may: Callable[[str], bool]
+    who_may: Callable[[str], list[str]]
+
 
 View = Callable[..., HttpResponse]
 
@@ -22,7 +35,7 @@ def requires(permission: str) -> Callable[[View], View]:
 
     def decorate(view: View) -> View:
         @wraps(view)
-        def guarded(request: HttpRequest, organization: str, *args, **kwargs) -> HttpResponse:
+        def guarded(request: PageRequest, organization: str, *args, **kwargs) -> HttpResponse:
             require(request, permission)
             return view(request, *args, **kwargs)
 
@@ -32,10 +45,10 @@ def requires(permission: str) -> Callable[[View], View]:
     return decorate
 
 
-def require(request: HttpRequest, permission: str) -> None:
+def require(request: PageRequest, permission: str) -> None:
     """Raise NotAllowed unless the visitor's role includes `permission` (where more may look than may change)."""
-    if not request.may(permission):  # type: ignore[attr-defined]
-        who = ", ".join(request.who_may(permission))  # type: ignore[attr-defined]
+    if not request.may(permission):
+        who = ", ".join(request.who_may(permission))
         raise NotAllowed(f"This needs one of these roles: {who}.", code="role_missing")
 
 

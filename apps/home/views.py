@@ -1,15 +1,17 @@
 """The organization's overview: what needs a person, the six metrics, the fleet, the latest acts."""
 
+from datetime import datetime
 from typing import Any, NamedTuple
+from urllib.parse import quote
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_GET
 
 from apps.audit.selectors import entries
 from apps.core import formats
-from apps.core.doors import requires
+from apps.core.doors import PageRequest, requires
 from apps.core.pages import page
 from apps.telemetry.selectors.fleet import FleetRow, fleet, strangers, unpriced_models
 from apps.telemetry.selectors.metrics import six_metrics
@@ -32,7 +34,7 @@ class Need(NamedTuple):
 
 @require_GET
 @requires("organization.view")
-def home_page(request: HttpRequest) -> HttpResponse:
+def home_page(request: PageRequest) -> HttpResponse:
     """Show the overview."""
     settle(request.organization.id)
     scope = read_scope(request)
@@ -55,53 +57,52 @@ def home_page(request: HttpRequest) -> HttpResponse:
     return page(request, "home/home_page.html", context)
 
 
-def needs(request: HttpRequest, rows: list[FleetRow], since: Any) -> list[Need]:
+def needs(request: PageRequest, rows: list[FleetRow], since: datetime) -> list[Need]:
     """Return what needs a person, the most pressing first; each with the page where it is dealt with."""
     slug = request.organization.slug
-    found = []
-    for row in rows:
-        if row.health is None or row.verdict != "unhealthy":
-            continue
-        bad = [metric for metric in row.health.metrics.values() if metric.verdict == "unhealthy"]
-        words = ", ".join(metric.name.lower() for metric in bad)
-        found.append(
-            Need(
-                "unhealthy",
-                f"{row.slug}: {words} unhealthy",
-                bad[0].reason,
-                reverse("telemetry:agent_page", args=[slug, row.slug]),
-                "Open agent",
-            )
-        )
-    for sighting in strangers():
-        found.append(
+    return [
+        *(_unhealthy(slug, row) for row in rows if row.health and row.verdict == "unhealthy"),
+        *(
             Need(
                 "unknown",
                 f"{sighting.agent} reports traces but is not registered",
                 f"Seen first {formats.ago(sighting.first_seen_at, now=timezone.now())}.",
-                reverse("registry:agent_register", args=[slug]) + f"?slug={sighting.agent}",
+                reverse("telemetry:agent_page", args=[slug, sighting.agent]),
                 "Register",
             )
-        )
-    for model in unpriced_models(since):
-        found.append(
+            for sighting in strangers()
+        ),
+        *(
             Need(
                 "watch",
                 f"Nobody knows what {model.model} costs",
                 f"{formats.count(model.call_count)} calls without a price.",
-                reverse("telemetry:price_list", args=[slug]),
-                "Set price",
+                reverse("telemetry:task_list", args=[slug]) + f"?model={quote(model.model)}",
+                "Open tasks",
             )
-        )
-    for row in rows:
-        if row.agent is not None and not row.agent.owner_team and row.agent.owner_person is None:
-            found.append(
-                Need(
-                    "watch",
-                    f"{row.slug} has no owner",
-                    "Nobody answers for what it does.",
-                    reverse("registry:design_page", args=[slug, row.slug]),
-                    "Assign owner",
-                )
+            for model in unpriced_models(since)
+        ),
+        *(
+            Need(
+                "watch",
+                f"{row.slug} has no owner",
+                "Nobody answers for what it does.",
+                reverse("telemetry:agent_page", args=[slug, row.slug]),
+                "Open agent",
             )
-    return found
+            for row in rows
+            if row.agent is not None and not row.agent.owner_team and row.agent.owner_person is None
+        ),
+    ]
+
+
+def _unhealthy(slug: str, row: FleetRow) -> Need:
+    assert row.health is not None
+    bad = [metric for metric in row.health.metrics.values() if metric.verdict == "unhealthy"]
+    return Need(
+        "unhealthy",
+        f"{row.slug}: {', '.join(metric.name.lower() for metric in bad)} unhealthy",
+        bad[0].reason,
+        reverse("telemetry:agent_page", args=[slug, row.slug]),
+        "Open agent",
+    )

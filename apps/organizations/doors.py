@@ -17,7 +17,7 @@ from rest_framework.authentication import BaseAuthentication
 from rest_framework.permissions import BasePermission
 
 from apps.core.actors import Actor
-from apps.core.doors import actor_of, open_to_people, require, requires
+from apps.core.doors import PageRequest, actor_of, open_to_people, require, requires
 from apps.core.errors import NotAllowed, Unauthenticated
 from apps.core.tenancy import everyone
 from apps.organizations.models import ApiKey
@@ -27,6 +27,7 @@ __all__ = [
     "ApiKeyAuthentication",
     "Credential",
     "HasScope",
+    "PageRequest",
     "actor_of",
     "authenticate_key",
     "find_credential",

@@ -4,7 +4,7 @@ from apps.telemetry.api.metrics import Metrics
 from apps.telemetry.api.prometheus import prometheus
 from apps.telemetry.api.tasks import TaskDetail, TaskOutcome, Tasks
 from apps.telemetry.api.traces import TraceDetail, Traces
-from apps.telemetry.views import ingest
+from apps.telemetry.views import fleet, ingest, runs
 
 app_name = "telemetry"
 
@@ -21,6 +21,13 @@ urlpatterns = [
     path("api/v1/traces", Traces.as_view(), name="api_traces"),
     path("api/v1/traces/<path:trace_id>", TraceDetail.as_view(), name="api_trace"),
     path("metrics", prometheus, name="prometheus"),
+    path("o/<slug:organization>/agents/", fleet.agent_list, name="agent_list"),
+    path("o/<slug:organization>/agents/<slug:agent>/", fleet.agent_page, name="agent_page"),
+    path("o/<slug:organization>/first-span/", runs.first_span, name="first_span"),
+    path("o/<slug:organization>/tasks/", runs.task_list, name="task_list"),
+    path("o/<slug:organization>/tasks/<path:task_id>/", runs.task_page_view, name="task_page"),
+    path("o/<slug:organization>/traces/<path:trace_id>/export.json", runs.trace_json, name="trace_json"),
+    path("o/<slug:organization>/traces/<path:trace_id>/", runs.trace_page, name="trace_page"),
     # Addresses of other products, so that an agent moves here by changing one setting.
     path("api/public/otel/v1/traces", ingest.traces, name="langfuse_traces"),
     path("api/public/scores", ingest.langfuse_score, name="langfuse_score"),

@@ -16,8 +16,11 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 
 # file → how often it steps over the wall. A new call site is a decision: give it a reason and list it here.
 EVERYONE_CALLS = {
+    "apps/audit/tasks.py": 1,  # the sweep lists the chains that grew
+    "apps/home/services.py": 3,  # the demo's organizations and people are new
     "apps/organizations/doors.py": 1,  # an API key names the organization
     "apps/organizations/middleware.py": 2,  # the address names the organization; people's own pages
+    "apps/organizations/services.py": 2,  # a new organization has no scope yet; an invited person is no member yet
     "apps/organizations/sessions.py": 5,  # a session is found by its unguessable key
     "apps/telemetry/tasks.py": 4,  # sweeps list the organizations that have work due
 }

@@ -2,14 +2,14 @@
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import redirect
 from django.views.decorators.http import require_GET, require_http_methods
 
 from apps.core.errors import DomainError
 from apps.core.pages import page
 from apps.organizations import selectors, services
-from apps.organizations.doors import open_to_people
+from apps.organizations.doors import PageRequest, open_to_people
 from apps.organizations.forms import OrganizationForm, ProfileForm
 from apps.organizations.rules import ROLES
 
@@ -17,7 +17,7 @@ from apps.organizations.rules import ROLES
 @require_GET
 @open_to_people
 @login_required
-def start(request: HttpRequest) -> HttpResponse:
+def start(request: PageRequest) -> HttpResponse:
     """Go where the person belongs: their only organization, the choice, or the first steps."""
     memberships = list(selectors.memberships_of(request.user)[:2])
     if not memberships:
@@ -30,7 +30,7 @@ def start(request: HttpRequest) -> HttpResponse:
 @require_GET
 @open_to_people
 @login_required
-def choose(request: HttpRequest) -> HttpResponse:
+def choose(request: PageRequest) -> HttpResponse:
     """Show the person's organizations."""
     return page(
         request,
@@ -42,7 +42,7 @@ def choose(request: HttpRequest) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 @open_to_people
 @login_required
-def create(request: HttpRequest) -> HttpResponse:
+def create(request: PageRequest) -> HttpResponse:
     """Create an organization and go to its first steps."""
     form = OrganizationForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
@@ -61,7 +61,7 @@ def create(request: HttpRequest) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 @open_to_people
 @login_required
-def invitation(request: HttpRequest, token: str) -> HttpResponse:
+def invitation(request: PageRequest, token: str) -> HttpResponse:
     """Show what is offered, and accept it."""
     if request.method == "POST":
         organization = services.accept_invitation(user=request.user, token=token)
@@ -79,7 +79,7 @@ def invitation(request: HttpRequest, token: str) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 @open_to_people
 @login_required
-def profile(request: HttpRequest) -> HttpResponse:
+def profile(request: PageRequest) -> HttpResponse:
     """Change one's own name and time zone."""
     user = request.user
     form = ProfileForm(request.POST or None, initial={"name": user.name, "time_zone": user.time_zone})

@@ -4,21 +4,21 @@ from uuid import UUID
 
 from django.conf import settings
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import redirect
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from apps.core.errors import DomainError
 from apps.core.pages import page
 from apps.organizations import selectors, services
-from apps.organizations.doors import actor_of, require, requires
+from apps.organizations.doors import PageRequest, actor_of, require, requires
 from apps.organizations.forms import InvitationForm, KeyForm, OrganizationSettingsForm, RoleForm
 from apps.organizations.rules import ROLES, SCOPES
 
 
 @require_http_methods(["GET", "POST"])
 @requires("organization.view")
-def organization(request: HttpRequest) -> HttpResponse:
+def organization(request: PageRequest) -> HttpResponse:
     """Show and change name and time zone."""
     own = request.organization
     form = OrganizationSettingsForm(request.POST or None, initial={"name": own.name, "time_zone": own.time_zone})
@@ -31,7 +31,7 @@ def organization(request: HttpRequest) -> HttpResponse:
     return page(request, "organizations/settings_page.html", {"form": form}, status=422 if form.errors else 200)
 
 
-def _people(request: HttpRequest, form: InvitationForm, *, link: str = "", status: int = 200) -> HttpResponse:
+def _people(request: PageRequest, form: InvitationForm, *, link: str = "", status: int = 200) -> HttpResponse:
     context = {
         "members": selectors.members(),
         "invitations": selectors.open_invitations(),
@@ -44,14 +44,14 @@ def _people(request: HttpRequest, form: InvitationForm, *, link: str = "", statu
 
 @require_GET
 @requires("people.view")
-def people(request: HttpRequest) -> HttpResponse:
+def people(request: PageRequest) -> HttpResponse:
     """Show members and open invitations."""
     return _people(request, InvitationForm())
 
 
 @require_POST
 @requires("people.edit")
-def invite(request: HttpRequest) -> HttpResponse:
+def invite(request: PageRequest) -> HttpResponse:
     """Invite somebody; the link is shown once, and mailed."""
     form = InvitationForm(request.POST)
     if form.is_valid():
@@ -68,7 +68,7 @@ def invite(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 @requires("people.edit")
-def revoke_invitation(request: HttpRequest, invitation_id: UUID) -> HttpResponse:
+def revoke_invitation(request: PageRequest, invitation_id: UUID) -> HttpResponse:
     """Withdraw an invitation."""
     services.revoke_invitation(actor=actor_of(request), invitation_id=invitation_id)
     messages.success(request, "The invitation is withdrawn.")
@@ -77,7 +77,7 @@ def revoke_invitation(request: HttpRequest, invitation_id: UUID) -> HttpResponse
 
 @require_POST
 @requires("people.edit")
-def change_role(request: HttpRequest, membership_id: UUID) -> HttpResponse:
+def change_role(request: PageRequest, membership_id: UUID) -> HttpResponse:
     """Give a member another role."""
     form = RoleForm(request.POST)
     if not form.is_valid():
@@ -91,28 +91,28 @@ def change_role(request: HttpRequest, membership_id: UUID) -> HttpResponse:
 
 @require_POST
 @requires("people.edit")
-def remove_member(request: HttpRequest, membership_id: UUID) -> HttpResponse:
+def remove_member(request: PageRequest, membership_id: UUID) -> HttpResponse:
     """End a membership."""
     services.remove_member(actor=actor_of(request), membership_id=membership_id, by_owner=request.role == "owner")
     messages.success(request, "The membership is ended.")
     return redirect("organizations:people_page", request.organization.slug)
 
 
-def _keys(request: HttpRequest, form: KeyForm, *, fresh: str = "", status: int = 200) -> HttpResponse:
+def _keys(request: PageRequest, form: KeyForm, *, fresh: str = "", status: int = 200) -> HttpResponse:
     context = {"keys": selectors.api_keys(), "form": form, "scopes": SCOPES, "fresh": fresh}
     return page(request, "organizations/key_list.html", context, status=status)
 
 
 @require_GET
 @requires("keys.view")
-def keys(request: HttpRequest) -> HttpResponse:
+def keys(request: PageRequest) -> HttpResponse:
     """Show the keys: prefix, scopes, use; never the key."""
     return _keys(request, KeyForm())
 
 
 @require_POST
 @requires("keys.edit")
-def create_key(request: HttpRequest) -> HttpResponse:
+def create_key(request: PageRequest) -> HttpResponse:
     """Create a key and show it this once."""
     form = KeyForm(request.POST)
     if form.is_valid():
@@ -135,7 +135,7 @@ def create_key(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 @requires("keys.edit")
-def revoke_key(request: HttpRequest, key_id: UUID) -> HttpResponse:
+def revoke_key(request: PageRequest, key_id: UUID) -> HttpResponse:
     """Refuse a key from now on."""
     services.revoke_key(actor=actor_of(request), key_id=key_id)
     messages.success(request, "The key is revoked.")
@@ -144,7 +144,7 @@ def revoke_key(request: HttpRequest, key_id: UUID) -> HttpResponse:
 
 @require_http_methods(["GET", "POST"])
 @requires("organization.view")
-def first_steps(request: HttpRequest) -> HttpResponse:
+def first_steps(request: PageRequest) -> HttpResponse:
     """From nothing to the first trace: a key, a snippet, and a page that notices the first span."""
     fresh = ""
     if request.method == "POST":

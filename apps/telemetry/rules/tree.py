@@ -1,4 +1,4 @@
-"""The picture of one run: the tree of its steps, where each lies in time, and the path that decided how long it took."""
+"""The picture of one run: the tree of its steps, where each lies in time, the path that decided how long it took."""
 
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol

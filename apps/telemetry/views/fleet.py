@@ -1,9 +1,9 @@
 """Pages of the fleet: the list of agents and an agent's overview."""
 
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpResponse
 from django.views.decorators.http import require_GET
 
-from apps.core.doors import requires
+from apps.core.doors import PageRequest, requires
 from apps.core.pages import page
 from apps.registry.models import STATUSES, Agent
 from apps.telemetry.models import Sighting, Task
@@ -26,7 +26,7 @@ COMPONENT_NAMES = {
 
 @require_GET
 @requires("agents.view")
-def agent_list(request: HttpRequest) -> HttpResponse:
+def agent_list(request: PageRequest) -> HttpResponse:
     """Show the fleet, worst first."""
     settle(request.organization.id)
     scope = read_scope(request)
@@ -48,7 +48,7 @@ def agent_list(request: HttpRequest) -> HttpResponse:
 
 @require_GET
 @requires("agents.view")
-def agent_page(request: HttpRequest, agent: str) -> HttpResponse:
+def agent_page(request: PageRequest, agent: str) -> HttpResponse:
     """Show one agent with its six metrics over time and what they are made of."""
     settle(request.organization.id)
     registered = Agent.objects.select_related("owner_person__user", "current_version").filter(slug=agent).first()
@@ -66,9 +66,7 @@ def agent_page(request: HttpRequest, agent: str) -> HttpResponse:
         "tab": "overview",
         "picture": picture,
         "state": SHAPES[picture.verdict],
-        "cards": cards(
-            picture.metrics, picture.metrics_before, scope.period_name, deployments(agent, chosen.start)
-        ),
+        "cards": cards(picture.metrics, picture.metrics_before, scope.period_name, deployments(agent, chosen.start)),
         "signs": [(metric, sign) for metric in picture.metrics.values() for sign in metric.signs],
         "models": breakdown(chosen, "model"),
         "versions": breakdown(chosen, "agent_version"),

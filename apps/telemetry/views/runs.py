@@ -4,12 +4,13 @@ import json
 from datetime import timedelta
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpResponse, JsonResponse
 from django.shortcuts import redirect
 from django.views.decorators.http import require_GET
 
-from apps.core.doors import requires
+from apps.core.doors import PageRequest, requires
 from apps.core.pages import page
+from apps.telemetry.api.traces import shown
 from apps.telemetry.models import Payload, Sighting, Span, Task
 from apps.telemetry.rules.components import span_times
 from apps.telemetry.rules.outcomes import ERROR_CATEGORIES, ESCALATION_REASONS
@@ -53,16 +54,13 @@ FIRST_SPANS = 300
 
 @require_GET
 @requires("telemetry.view")
-def task_list(request: HttpRequest) -> HttpResponse:
+def task_list(request: PageRequest) -> HttpResponse:
     """Show tasks, newest first, narrowed by what the address says."""
     settle(request.organization.id)
     scope = read_scope(request)
     wanted = {name: request.GET.get(name, "").strip() for name in FILTERS}
-    chosen = RunFilter(
-        start=recent(scope.length).start,
-        environment=scope.environment or None,
-        **{name: value or None for name, value in wanted.items()},
-    )
+    narrowed: dict[str, Any] = {name: value or None for name, value in wanted.items()}
+    chosen = RunFilter(start=recent(scope.length).start, environment=scope.environment or None, **narrowed)
     found = task_page(chosen, cursor=request.GET.get("cursor"), limit=PAGE_SIZE)
     context = {
         "tasks": found.rows,
@@ -87,7 +85,7 @@ def agents_with_tasks() -> list[str]:
 
 @require_GET
 @requires("telemetry.view")
-def task_page_view(request: HttpRequest, task_id: str) -> HttpResponse:
+def task_page_view(request: PageRequest, task_id: str) -> HttpResponse:
     """Show one task: straight its trace where it has one, else its attempts."""
     settle(request.organization.id)
     task = find_task(task_id)
@@ -107,7 +105,7 @@ def task_page_view(request: HttpRequest, task_id: str) -> HttpResponse:
 
 @require_GET
 @requires("telemetry.view")
-def trace_page(request: HttpRequest, trace_id: str) -> HttpResponse:
+def trace_page(request: PageRequest, trace_id: str) -> HttpResponse:
     """Show one trace: its steps in time, where the time went, and one step in detail (?span=)."""
     settle(request.organization.id)
     tree = find_trace(trace_id)
@@ -139,15 +137,16 @@ def trace_page(request: HttpRequest, trace_id: str) -> HttpResponse:
 
 @require_GET
 @requires("telemetry.view")
-def trace_json(request: HttpRequest, trace_id: str) -> JsonResponse:
+def trace_json(request: PageRequest, trace_id: str) -> JsonResponse:
     """Hand out the trace as the API does."""
     tree = find_trace(trace_id, with_payloads=True)
-    return JsonResponse(trace_body(tree), json_dumps_params={"indent": 2})
+    body = {"trace_id": tree.trace_id, "spans": [shown(span, tree.payloads.get(span.span_id)) for span in tree.spans]}
+    return JsonResponse(body, json_dumps_params={"indent": 2})
 
 
 @require_GET
 @requires("telemetry.view")
-def first_span(request: HttpRequest) -> HttpResponse:
+def first_span(request: PageRequest) -> HttpResponse:
     """Tell the onboarding page whether something has arrived."""
     settle(request.organization.id)
     task = Task.objects.order_by("-folded_at").first()
@@ -178,9 +177,7 @@ def _chosen(spans: list[Span], span_id: str) -> Span | None:
 def _detail(span: Span | None) -> dict[str, Any]:
     if span is None:
         return {}
-    payload = Payload.objects.filter(
-        trace_id=span.trace_id, span_id=span.span_id, started_at=span.started_at
-    ).first()
+    payload = Payload.objects.filter(trace_id=span.trace_id, span_id=span.span_id, started_at=span.started_at).first()
     return {
         "payload": payload,
         "input": _pretty(payload.input) if payload else "",

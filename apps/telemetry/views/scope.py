@@ -48,9 +48,7 @@ class Scope:
 def read_scope(request: HttpRequest) -> Scope:
     """Read the choice from the address; what is not known there counts as not chosen."""
     period = request.GET.get("period", DEFAULT_PERIOD)
-    environments = sorted(
-        Sighting.objects.exclude(environment=None).values_list("environment", flat=True).distinct()
-    )
+    environments = sorted(Sighting.objects.exclude(environment=None).values_list("environment", flat=True).distinct())
     environment = request.GET.get("environment", "")
     return Scope(
         period if period in PERIODS else DEFAULT_PERIOD,
