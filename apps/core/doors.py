@@ -7,7 +7,8 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
 
 from apps.core.actors import Actor
 from apps.core.errors import NotAllowed
@@ -24,7 +25,7 @@ class PageRequest(HttpRequest):
     who_may: Callable[[str], list[str]]
 
 
-View = Callable[..., HttpResponse]
+View = Callable[..., HttpResponseBase]
 
 
 def requires(permission: str) -> Callable[[View], View]:
@@ -35,7 +36,7 @@ def requires(permission: str) -> Callable[[View], View]:
 
     def decorate(view: View) -> View:
         @wraps(view)
-        def guarded(request: PageRequest, organization: str, *args, **kwargs) -> HttpResponse:
+        def guarded(request: PageRequest, organization: str, *args, **kwargs) -> HttpResponseBase:
             require(request, permission)
             return view(request, *args, **kwargs)
 

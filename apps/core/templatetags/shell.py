@@ -89,4 +89,4 @@ def query(context: dict[str, Any], **changes: Any) -> str:
 
 def _zone(context: dict[str, Any]) -> tzinfo:
     user = getattr(context.get("request"), "user", None)
-    return ZoneInfo(user.time_zone) if getattr(user, "is_authenticated", False) else ZoneInfo("UTC")
+    return ZoneInfo(getattr(user, "time_zone", "UTC"))
