@@ -192,7 +192,7 @@ def test_a_wrong_event_is_refused_with_its_field(committed_world, change, words)
 def test_a_langfuse_score_is_an_outcome_of_its_trace(committed_world):
     world = committed_world
     body = {"id": "1", "traceId": TRACE, "name": "success", "value": 1.0, "dataType": "BOOLEAN"}
-    assert post(world, body, "/api/public/scores").status_code == 200
+    assert post(world, [body], "/api/public/scores").status_code == 200
     batch = {"batch": [{"id": "e1", "type": "score-create", "body": {**body, "name": "user-feedback", "value": 0}}]}
     assert post(world, batch, "/api/public/ingestion").status_code == 207
     with scope(world.acme.id):

@@ -164,11 +164,13 @@ def agents_sdk(request: HttpRequest) -> HttpResponse:
 @require_POST
 @open_to_people
 def langfuse_score(request: HttpRequest) -> HttpResponse:
-    """One Langfuse score: an outcome of the trace it names."""
+    """Langfuse scores, one or an array: outcomes of the traces they name."""
     credential = authenticate_key(request, scope="ingest")
-    score = _read_score(request)
-    _record(credential, score)
-    return JsonResponse({"id": score.trace_id})
+    scores = _read_scores(request)
+    successes, errors = _record_all(credential, scores)
+    if errors:
+        return JsonResponse({"successes": successes, "errors": errors}, status=207)
+    return JsonResponse({"id": scores[0][0]} if len(scores) == 1 else {"successes": successes, "errors": []})
 
 
 @csrf_exempt
@@ -181,19 +183,25 @@ def langfuse_batch(request: HttpRequest) -> HttpResponse:
         batch = langfuse_scores.decode_batch(_body(request))
     except WireError as error:
         raise DomainError(f"{error}.", code="unreadable", status=400) from error
+    successes, errors = _record_all(credential, batch)
+    return JsonResponse({"successes": successes, "errors": errors}, status=207)
+
+
+def _record_all(credential: Credential, scores: langfuse_scores.Scores) -> tuple[list[dict], list[dict]]:
+    """Record what could be read; return what was and what was not, as Langfuse words it."""
     successes, errors = [], []
-    for event_id, score in batch:
+    for event_id, score in scores:
         if isinstance(score, str):
             errors.append({"id": event_id, "status": 400, "message": score})
         else:
             _record(credential, score)
             successes.append({"id": event_id, "status": 201})
-    return JsonResponse({"successes": successes, "errors": errors}, status=207)
+    return successes, errors
 
 
-def _read_score(request: HttpRequest) -> langfuse_scores.Score:
+def _read_scores(request: HttpRequest) -> langfuse_scores.Scores:
     try:
-        return langfuse_scores.decode_score(_body(request))
+        return langfuse_scores.decode_scores(_body(request))
     except BodyTooLarge as error:
         raise TooLarge(f"{error}.", code="too_large") from error
     except WireError as error:
