@@ -46,7 +46,7 @@ def compare_usages(entries: Iterable[Mapping[str, Any]], *, at: datetime) -> Com
     result = Comparison()
     book = Book()
     for entry in entries:
-        answers, foreign = _answers(entry)
+        answers, foreign = answers_of(entry)
         result.foreign_count += foreign
         if not answers:
             result.without_answer_count += 1
@@ -65,7 +65,8 @@ def compare_usages(entries: Iterable[Mapping[str, Any]], *, at: datetime) -> Com
     return result
 
 
-def _answers(entry: Mapping[str, Any]) -> tuple[list[Mapping[str, Any]], int]:
+def answers_of(entry: Mapping[str, Any]) -> tuple[list[Mapping[str, Any]], int]:
+    """Return the prices that the oracle has for a body as its own API means it, and how many others it lists."""
     answers, foreign = [], 0
     for extraction in entry["extracted"]:
         for answer in extraction["extractors"]:
