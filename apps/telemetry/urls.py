@@ -4,7 +4,7 @@ from apps.telemetry.api.metrics import Metrics
 from apps.telemetry.api.prometheus import prometheus
 from apps.telemetry.api.tasks import TaskDetail, TaskOutcome, Tasks
 from apps.telemetry.api.traces import TraceDetail, Traces
-from apps.telemetry.views import fleet, ingest, runs
+from apps.telemetry.views import fleet, ingest, prices, runs
 
 app_name = "telemetry"
 
@@ -34,4 +34,14 @@ urlpatterns = [
     path("api/public/ingestion", ingest.langfuse_batch, name="langfuse_batch"),
     path("v1/traces/ingest", ingest.agents_sdk, name="agents_sdk"),
     path("v3/auth/token", ingest.agentops_token, name="agentops_token"),
+    path("o/<slug:organization>/settings/prices/", prices.price_settings, name="price_settings"),
+    path("o/<slug:organization>/settings/prices/new/", prices.price_create, name="price_create"),
+    path("o/<slug:organization>/settings/prices/recompute/", prices.cost_recompute, name="cost_recompute"),
+    path("o/<slug:organization>/settings/prices/progress/", prices.recompute_progress, name="recompute_progress"),
+    path("o/<slug:organization>/settings/prices/<uuid:price_id>/end/", prices.price_end, name="price_end"),
+    path(
+        "o/<slug:organization>/settings/prices/<uuid:price_id>/withdraw/",
+        prices.price_withdraw,
+        name="price_withdraw",
+    ),
 ]

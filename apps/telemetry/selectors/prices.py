@@ -14,8 +14,6 @@ from apps.telemetry.selectors.ingest_settings import price_book_for
 
 # How far back the page of prices looks for models in use.
 SEEN_DAYS = 90
-# Worst first: what has no price, what only clients price, then by cost.
-_ORDER = {UNPRICED: 0, REPORTED: 1}
 
 
 @dataclass(frozen=True)
@@ -41,6 +39,13 @@ class ModelSeen:
     def is_behind(self) -> bool:
         """Tell whether calls without a cost could have one by now."""
         return bool(self.unpriced_count) and self.quote.state != UNPRICED
+
+    @property
+    def urgency(self) -> int:
+        """Return 0 for a model without a price, then calls that wait for one, then what only clients price."""
+        if self.state == UNPRICED:
+            return 0
+        return 1 if self.is_behind else 2 if self.state == REPORTED else 3
 
 
 def models_seen(*, now: datetime) -> list[ModelSeen]:
@@ -72,7 +77,7 @@ def models_seen(*, now: datetime) -> list[ModelSeen]:
         )
         for row in rows
     ]
-    return sorted(seen, key=lambda model: (_ORDER.get(model.state, 2), -model.cost_usd, -model.call_count, model.model))
+    return sorted(seen, key=lambda model: (model.urgency, -model.cost_usd, -model.call_count, model.model))
 
 
 def own_prices() -> QuerySet[OwnPrice]:
