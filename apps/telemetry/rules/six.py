@@ -1,14 +1,15 @@
 """The six metrics: definition, healthy range, verdict, warning signs. No Django here.
 
-One rule gives every verdict. Let the interval of 95 % be what chance leaves open:
+One rule gives every verdict:
 
 - no data: fewer than LEAST tasks;
-- unhealthy: the whole interval lies beyond the limit of unhealthy;
-- watch: with 80 % certainty the value lies outside the healthy range, or a warning sign shows;
+- unhealthy: an agent at the limit of unhealthy would look as bad in at most one case of forty (certainly beyond it);
+- watch: an agent at the edge of the healthy range would look as bad in at most one case of five (probably outside), or
+  a warning sign shows;
 - healthy: otherwise.
 
-An agent whose true value is exactly at the edge of a range is therefore called “watch” in at most one case of five and
-“unhealthy” in at most one of forty; well inside the range both are rare (tests/telemetry/test_six.py measures it).
+Rates are tested exactly (binomial), percentiles by their order statistics, the cost ratio by the jackknife. Well inside
+the range false alarms are rare; tests/telemetry/test_six.py measures them.
 """
 
 import math
@@ -23,7 +24,16 @@ from apps.telemetry.rules import signs
 from apps.telemetry.rules.outcomes import ERROR_CATEGORIES
 from apps.telemetry.rules.points import Days, Point, cost_points, latency_points, quantile_interval, rate_points
 from apps.telemetry.rules.signs import Sign
-from apps.telemetry.rules.statistics import LIKELY, SURE, jackknife_ratio, wilson
+from apps.telemetry.rules.statistics import (
+    LIKELY,
+    LIKELY_CHANCE,
+    SURE,
+    SURE_CHANCE,
+    at_least,
+    at_most,
+    jackknife_ratio,
+    wilson,
+)
 from apps.telemetry.rules.sums import COMPONENTS, Sums, share
 
 # A verdict needs so many tasks.
@@ -155,13 +165,12 @@ def success_metric(course: Course) -> Metric:
         signs.unsteady(metric.points),
         signs.spiking(metric.points, is_rate=True, downwards=True),
     ]
-    likely_high = wilson(sums.good_count, sums.known_count, LIKELY)[1]
-    return _settle(
-        metric,
-        found,
-        unhealthy=_below(metric.high, SUCCESS_UNHEALTHY) and f"certainly below {_percent(SUCCESS_UNHEALTHY)}",
-        watch=_below(likely_high, SUCCESS_RANGE[0]) and f"probably below {_percent(SUCCESS_RANGE[0])}",
-    )
+    unhealthy = watch = None
+    if at_most(sums.good_count, sums.known_count, SUCCESS_UNHEALTHY) <= SURE_CHANCE:
+        unhealthy = f"certainly below {_percent(SUCCESS_UNHEALTHY)}"
+    elif at_most(sums.good_count, sums.known_count, SUCCESS_RANGE[0]) <= LIKELY_CHANCE:
+        watch = f"probably below {_percent(SUCCESS_RANGE[0])}"
+    return _settle(metric, found, unhealthy=unhealthy, watch=watch)
 
 
 def escalation_metric(course: Course) -> Metric:
@@ -171,16 +180,17 @@ def escalation_metric(course: Course) -> Metric:
     metric.range_low, metric.range_high = ESCALATION_RANGE
     metric.points = rate_points(course.days, "escalated_count", "task_count")
     metric.details = {"by_reason": dict(sorted(sums.by_reason.items(), key=lambda item: -item[1]))}
-    low, high = wilson(sums.escalated_count, sums.task_count, LIKELY)
-    watch = None
-    if high < ESCALATION_LEAST:
+    counts = (sums.escalated_count, sums.task_count)
+    unhealthy = watch = None
+    if at_least(*counts, ESCALATION_UNHEALTHY) <= SURE_CHANCE:
+        unhealthy = f"certainly above {_percent(ESCALATION_UNHEALTHY)}"
+    elif at_most(*counts, ESCALATION_LEAST) <= LIKELY_CHANCE:
         watch = f"probably below {_percent(ESCALATION_LEAST)}: cases that need a person may be missed"
-    elif high < ESCALATION_RANGE[0]:
+    elif at_most(*counts, ESCALATION_RANGE[0]) <= LIKELY_CHANCE:
         watch = f"probably below {_percent(ESCALATION_RANGE[0])}"
-    elif low > ESCALATION_RANGE[1]:
+    elif at_least(*counts, ESCALATION_RANGE[1]) <= LIKELY_CHANCE:
         watch = f"probably above {_percent(ESCALATION_RANGE[1])}"
     found = [signs.rising(metric.points, is_rate=True), signs.spiking(metric.points, is_rate=True)]
-    unhealthy = _above(metric.low, ESCALATION_UNHEALTHY) and f"certainly above {_percent(ESCALATION_UNHEALTHY)}"
     return _settle(metric, found, unhealthy=unhealthy, watch=watch)
 
 
@@ -198,9 +208,10 @@ def error_metric(course: Course) -> Metric:
     }
     unhealthy = watch = None
     for name, hits, limit in (("", sums.failed_count, ERROR_LIMIT), ("internal errors ", internal, INTERNAL_LIMIT)):
-        if _above(wilson(hits, sums.ended_count)[0], limit):
+        chance = at_least(hits, sums.ended_count, limit)
+        if chance <= SURE_CHANCE:
             unhealthy = unhealthy or f"{name}certainly above {_percent(limit)}"
-        elif _above(wilson(hits, sums.ended_count, LIKELY)[0], limit):
+        elif chance <= LIKELY_CHANCE:
             watch = watch or f"{name}probably above {_percent(limit)}"
     found = [
         signs.spiking(metric.points, is_rate=True),
@@ -300,9 +311,9 @@ def outcome_metric(course: Course, baseline: Baseline | None = None) -> Metric:
         return _settle(metric, [], missing="no baseline is known")
     metric.range_low, metric.range_high = baseline.rate, 1.0
     unhealthy = watch = None
-    if _below(metric.high, baseline.rate):
+    if at_most(hits, named, baseline.rate) <= SURE_CHANCE:
         unhealthy = f"certainly below the baseline of {_percent(baseline.rate)}"
-    elif metric.low is None or metric.low <= baseline.rate:
+    elif at_least(hits, named, baseline.rate) > SURE_CHANCE:
         watch = f"no clear improvement over the baseline of {_percent(baseline.rate)}"
     return _settle(metric, [], unhealthy=unhealthy, watch=watch)
 
@@ -359,14 +370,6 @@ def _basis(sums: Sums) -> str:
         "without_error": sums.known_count - sums.judged_count,
     }
     return max(counts, key=counts.__getitem__) if sums.known_count else "without_error"
-
-
-def _below(bound: float | None, limit: float) -> bool:
-    return bound is not None and bound < limit
-
-
-def _above(bound: float | None, limit: float) -> bool:
-    return bound is not None and bound > limit
 
 
 def _percent(rate: float) -> str:

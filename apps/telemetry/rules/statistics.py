@@ -16,9 +16,11 @@ from functools import lru_cache
 from itertools import combinations
 from statistics import fmean, median
 
-# One-sided 97.5 % (an interval of 95 %) and one-sided 80 %.
+# One-sided 97.5 % (an interval of 95 %) and one-sided 80 %, as standard deviations and as the chance that is left.
 SURE = 1.959964
 LIKELY = 0.841621
+SURE_CHANCE = 0.025
+LIKELY_CHANCE = 0.2
 # Makes the MAD of normal values an estimate of their standard deviation.
 MAD_SCALE = 1.4826
 
@@ -71,6 +73,42 @@ def wilson(hits: int, total: int, z: float = SURE) -> tuple[float, float]:
     low = 0.0 if hits <= 0 else max(0.0, (middle - spread) / below)
     high = 1.0 if hits >= total else min(1.0, (middle + spread) / below)
     return low, high
+
+
+def at_least(hits: int, total: int, rate: float) -> float:
+    """Return the probability of `hits` or more of `total` if each hits with probability `rate`; exact."""
+    if hits <= 0:
+        return 1.0
+    if hits > total or rate <= 0:
+        return 0.0
+    return 1.0 if rate >= 1 else _incomplete_beta(hits, total - hits + 1, rate)
+
+
+def at_most(hits: int, total: int, rate: float) -> float:
+    """Return the probability of `hits` or fewer of `total` if each hits with probability `rate`; exact."""
+    return 1 - at_least(hits + 1, total, rate)
+
+
+def _incomplete_beta(a: float, b: float, x: float) -> float:
+    """Return the regularized incomplete beta function, which is the tail of a binomial distribution."""
+    if x > (a + 1) / (a + b + 2):
+        return 1 - _incomplete_beta(b, a, 1 - x)
+    logarithm = math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b) + a * math.log(x) + b * math.log1p(-x)
+    # Continued fraction by Lentz's method.
+    tiny = 1e-300
+    c, d = 1.0, 1 / (1 - (a + b) * x / (a + 1) or tiny)
+    fraction = d
+    for m in range(1, 1000):
+        for term in (
+            m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m)),
+            -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1)),
+        ):
+            d = 1 / (1 + term * d or tiny)
+            c = 1 + term / c or tiny
+            fraction *= c * d
+        if abs(c * d - 1) < 1e-14:
+            break
+    return math.exp(logarithm) * fraction / a
 
 
 def quantile_ranks(share: float, total: int, z: float = SURE) -> tuple[int, int]:
