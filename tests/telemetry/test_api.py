@@ -82,6 +82,7 @@ def test_metrics_of_a_slice_a_series_and_a_breakdown(acme):
         ("/api/v1/metrics", {"interval": "1s"}),
         ("/api/v1/metrics", {"agent": "a\0b"}),
         ("/api/v1/tasks", {"limit": "0"}),
+        ("/api/v1/tasks", {"limit": "101"}),
         ("/api/v1/tasks", {"cursor": "AAAA"}),
         ("/api/v1/traces", {"cursor": "%%%"}),
     ],
@@ -95,10 +96,10 @@ def test_what_cannot_be_read_is_a_problem_that_names_the_parameter(committed_wor
 
 def test_tasks_are_listed_newest_first_in_pages(acme):
     page = get(acme, "/api/v1/tasks", limit=2)
-    assert [task["task_id"] for task in page["results"]] == ["held", "bad"]
-    following = acme.api().get(page["next"]).json()
-    assert [task["task_id"] for task in following["results"]] == ["good"]
-    assert (following["next"], following["next_cursor"]) == (None, None)
+    assert [task["task_id"] for task in page["data"]] == ["held", "bad"]
+    following = get(acme, "/api/v1/tasks", limit=2, cursor=page["next"])
+    assert [task["task_id"] for task in following["data"]] == ["good"]
+    assert following["next"] is None
     for query, expected in [
         ({"status": "failed"}, ["bad"]),
         ({"error": "timeout"}, ["bad"]),
@@ -110,7 +111,7 @@ def test_tasks_are_listed_newest_first_in_pages(acme):
         ({"from": rfc3339(NOW + timedelta(seconds=30))}, ["held"]),
         ({"agent": "other"}, []),
     ]:
-        assert [task["task_id"] for task in get(acme, "/api/v1/tasks", **query)["results"]] == expected, query
+        assert [task["task_id"] for task in get(acme, "/api/v1/tasks", **query)["data"]] == expected, query
 
 
 def test_one_task(acme):
@@ -175,8 +176,8 @@ def test_neither_another_organization_nor_a_reading_key_may_record(acme):
 
 def test_traces_and_their_steps(acme):
     listed = get(acme, "/api/v1/traces")
-    assert [trace["trace_id"] for trace in listed["results"]] == ["held", "bad", "good"]
-    assert [t["trace_id"] for t in get(acme, "/api/v1/traces", task_id="good")["results"]] == ["good"]
+    assert [trace["trace_id"] for trace in listed["data"]] == ["held", "bad", "good"]
+    assert [t["trace_id"] for t in get(acme, "/api/v1/traces", task_id="good")["data"]] == ["good"]
     trace = get(acme, "/api/v1/traces/good")
     assert trace["trace_id"] == "good"
     assert [span["kind"] for span in trace["spans"]] == ["agent", "model", "tool"]
@@ -203,7 +204,7 @@ def test_another_organization_finds_nothing(acme, path):
     assert get(acme, path, "globex", 404)["status"] == 404
     assert get(acme, "/api/v1/metrics", "globex")["tasks"] == 0
     for path in ("/api/v1/tasks", "/api/v1/traces"):
-        assert get(acme, path, "globex")["results"] == []
+        assert get(acme, path, "globex")["data"] == []
 
 
 def test_a_program_without_a_key_learns_nothing(acme, client):

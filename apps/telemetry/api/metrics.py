@@ -12,6 +12,7 @@ from apps.core.tenancy import current_organization_id
 from apps.core.times import rfc3339
 from apps.telemetry.api.queries import (
     SLICE_PARAMETERS,
+    TAGS,
     TokensShape,
     milliseconds,
     money,
@@ -58,6 +59,7 @@ class Metrics(APIView):
     """The six metrics."""
 
     @extend_schema(
+        tags=TAGS,
         operation_id="metrics_get",
         parameters=[
             *SLICE_PARAMETERS,

@@ -7,8 +7,10 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_safe
 
+from apps.core.api.schema import describe
 from apps.core.tenancy import scope
 from apps.organizations.doors import authenticate_key, open_to_people
+from apps.telemetry.api.queries import TAGS
 from apps.telemetry.rules.sums import Sums
 from apps.telemetry.selectors.metrics import everything, read_sums, recent
 from apps.telemetry.services.settle import settle
@@ -21,6 +23,14 @@ Sample = tuple[Labels, Any]
 _ESCAPES = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
 
 
+@describe(
+    "GET",
+    "/metrics",
+    tags=TAGS,
+    scope="read",
+    description="Metrics in the Prometheus text format. Gauges cover the last 24 hours, counters everything kept.",
+    responses={"200": {"description": "Text 0.0.4", "content": {"text/plain": {"schema": {"type": "string"}}}}},
+)
 @require_safe
 @open_to_people
 def prometheus(request: HttpRequest) -> HttpResponse:

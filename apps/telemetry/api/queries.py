@@ -7,13 +7,14 @@ from typing import Any
 
 from django.http import QueryDict
 from django.utils.dateparse import parse_datetime
-from drf_spectacular.utils import OpenApiParameter
+from drf_spectacular.utils import OpenApiParameter, inline_serializer
 from rest_framework import serializers
 
 from apps.core.errors import DomainError
 from apps.telemetry.selectors.metrics import DIMENSIONS, Slice, recent
 from apps.telemetry.selectors.runs import RunFilter
 
+TAGS = ["Telemetry"]
 MOST_ROWS = 100
 DEFAULT_ROWS = 50
 _INTERVAL = re.compile(r"(\d{1,6})(s|m|h|d|w)")
@@ -37,7 +38,7 @@ SLICE_PARAMETERS = [
     parameter("to", "First moment after, RFC 3339 (default: now)", datetime),
 ]
 PAGE_PARAMETERS = [
-    parameter("cursor", "Where to go on: `next_cursor` of the page before"),
+    parameter("cursor", "Where to go on: `next` of the page before"),
     parameter("limit", f"Rows of a page, 1 to {MOST_ROWS} (default {DEFAULT_ROWS})", int),
 ]
 
@@ -62,9 +63,9 @@ def read_run_filter(query: QueryDict, *names: str) -> RunFilter:
 def read_page(query: QueryDict) -> dict[str, Any]:
     """Return cursor and limit."""
     text = query.get("limit") or str(DEFAULT_ROWS)
-    if not text.isdecimal() or len(text) > 6 or int(text) < 1:
-        raise DomainError(f"`limit` is a number from 1 to {MOST_ROWS}.", code="invalid", field="limit", status=400)
-    return {"cursor": read_text(query, "cursor"), "limit": min(int(text), MOST_ROWS)}
+    if not (text.isascii() and text.isdigit()) or not 1 <= int(text[:9]) <= MOST_ROWS:
+        raise DomainError(f"limit is a number from 1 to {MOST_ROWS}.", code="limit_invalid", field="limit", status=400)
+    return {"cursor": read_text(query, "cursor"), "limit": int(text)}
 
 
 def read_text(query: QueryDict, name: str) -> str | None:
@@ -132,11 +133,17 @@ class TokensShape(serializers.Serializer):
     output = serializers.IntegerField()
 
 
-def page_answer(request: Any, rows: list[dict[str, Any]], next_cursor: str | None) -> dict[str, Any]:
-    """Return a page: its rows, the address and the cursor of the next."""
-    following = None
-    if next_cursor:
-        query = request.GET.copy()
-        query["cursor"] = next_cursor
-        following = request.build_absolute_uri(f"{request.path}?{query.urlencode()}")
-    return {"results": rows, "next": following, "next_cursor": next_cursor}
+def page_answer(rows: list[dict[str, Any]], next_cursor: str | None) -> dict[str, Any]:
+    """Return a page as every door does: its rows and the cursor of the next."""
+    return {"data": rows, "next": next_cursor}
+
+
+def page_shape(name: str, fields: dict[str, Any]) -> serializers.Serializer:
+    """Describe a page of rows for the schema."""
+    return inline_serializer(
+        f"{name}Page",
+        {
+            "data": inline_serializer(f"{name}InPage", fields, many=True),
+            "next": serializers.CharField(allow_null=True, help_text="Cursor of the next page; null on the last."),
+        },
+    )

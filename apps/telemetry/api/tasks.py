@@ -14,10 +14,12 @@ from apps.organizations.doors import actor_of
 from apps.telemetry.api.queries import (
     PAGE_PARAMETERS,
     SLICE_PARAMETERS,
+    TAGS,
     TokensShape,
     milliseconds,
     money,
     page_answer,
+    page_shape,
     parameter,
     read_page,
     read_run_filter,
@@ -83,14 +85,7 @@ _TASK: dict[str, Any] = {
     "outcome": OutcomeShape,
 }
 TaskShape = inline_serializer("Task", _TASK)
-TaskPageShape = inline_serializer(
-    "TaskPage",
-    {
-        "results": inline_serializer("TaskInPage", _TASK, many=True),
-        "next": serializers.CharField(allow_null=True),
-        "next_cursor": serializers.CharField(allow_null=True),
-    },
-)
+TaskPageShape = page_shape("Task", _TASK)
 
 
 class OutcomeRequest(serializers.Serializer):
@@ -110,6 +105,7 @@ class Tasks(APIView):
     """All tasks."""
 
     @extend_schema(
+        tags=TAGS,
         operation_id="tasks_list",
         parameters=[
             *SLICE_PARAMETERS,
@@ -128,13 +124,13 @@ class Tasks(APIView):
         chosen, wanted = read_run_filter(request.GET, *_FILTERS), read_page(request.GET)
         settle(current_organization_id())
         page = task_page(chosen, **wanted)
-        return Response(page_answer(request, [shown(task) for task in page.rows], page.next_cursor))
+        return Response(page_answer([shown(task) for task in page.rows], page.next_cursor))
 
 
 class TaskDetail(APIView):
     """One task."""
 
-    @extend_schema(operation_id="tasks_get", responses=TaskShape)
+    @extend_schema(tags=TAGS, operation_id="tasks_get", responses=TaskShape)
     def get(self, request: Request, task_id: str) -> Response:
         """Return a task with its traces; the id of one of its traces will do."""
         settle(current_organization_id())
@@ -157,7 +153,7 @@ class TaskOutcome(APIView):
 
     scopes = {"POST": "write"}
 
-    @extend_schema(operation_id="tasks_outcome", request=OutcomeRequest, responses=TaskShape)
+    @extend_schema(tags=TAGS, operation_id="tasks_outcome", request=OutcomeRequest, responses=TaskShape)
     def post(self, request: Request, task_id: str) -> Response:
         """Record an evaluation, a user's mark, a business value or a named outcome, however late."""
         sent = OutcomeRequest(data=request.data)

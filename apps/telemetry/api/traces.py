@@ -13,10 +13,12 @@ from apps.core.times import rfc3339
 from apps.telemetry.api.queries import (
     PAGE_PARAMETERS,
     SLICE_PARAMETERS,
+    TAGS,
     TokensShape,
     milliseconds,
     money,
     page_answer,
+    page_shape,
     parameter,
     read_page,
     read_run_filter,
@@ -76,14 +78,7 @@ _SPAN: dict[str, Any] = {
     "cost_usd": serializers.CharField(allow_null=True),
     "attributes": serializers.DictField(),
 }
-TracePageShape = inline_serializer(
-    "TracePage",
-    {
-        "results": inline_serializer("TraceSummary", _SUMMARY, many=True),
-        "next": serializers.CharField(allow_null=True),
-        "next_cursor": serializers.CharField(allow_null=True),
-    },
-)
+TracePageShape = page_shape("Trace", _SUMMARY)
 TraceShape = inline_serializer(
     "Trace",
     {
@@ -98,6 +93,7 @@ class Traces(APIView):
     """All traces."""
 
     @extend_schema(
+        tags=TAGS,
         operation_id="traces_list",
         parameters=[
             *SLICE_PARAMETERS,
@@ -117,13 +113,14 @@ class Traces(APIView):
         chosen, wanted = read_run_filter(request.GET, *_FILTERS), read_page(request.GET)
         settle(current_organization_id())
         page = trace_page(chosen, **wanted)
-        return Response(page_answer(request, [summary(trace) for trace in page.rows], page.next_cursor))
+        return Response(page_answer([summary(trace) for trace in page.rows], page.next_cursor))
 
 
 class TraceDetail(APIView):
     """One trace."""
 
     @extend_schema(
+        tags=TAGS,
         operation_id="traces_get",
         parameters=[parameter("include", "`payload` adds inputs, outputs and events", enum=["payload"])],
         responses=TraceShape,
