@@ -9,11 +9,13 @@ from django.utils import timezone
 
 from apps.core.actors import SYSTEM
 from apps.core.tenancy import everyone, scope
+from apps.home.demo.designs import design
 from apps.home.demo.fleet import FLEET, STRANGER, Profile
 from apps.home.demo.history import generate
 from apps.organizations.models import Membership, Organization, User
 from apps.organizations.rules import SCOPES
-from apps.organizations.services import create_key, create_organization
+from apps.organizations.services import create_key, create_organization, person
+from apps.registry.services.agents import assign_owner, change_agent_status, register_agent
 from apps.telemetry.models import Outcome
 from apps.telemetry.services.fold import fold_pending
 from apps.telemetry.services.ingest import store_spans
@@ -42,12 +44,12 @@ def load_demo(*, say: Progress) -> dict[str, Any] | None:
     with everyone(reason="the demo's organizations are new"):
         if Organization.objects.filter(slug__in=["acme", "globex"]).exists():
             return None
-    acme, credentials = _organization("acme", "Acme Travel", "acme.example", CAST)
-    globex, other = _organization("globex", "Globex", "globex.example", {"owner": ("mallory", "Mallory Finch")})
+    acme, people, credentials = _organization("acme", "Acme Travel", "acme.example", CAST)
+    globex, _, other = _organization("globex", "Globex", "globex.example", {"owner": ("mallory", "Mallory Finch")})
     credentials["users"]["operator"] = _operator()
     now = timezone.now()
     say("generating 45 days of a fleet of eight agents")
-    _register_fleet(acme)
+    _register_fleet(acme, people)
     counts = [_load_history(acme, profile, now) for profile in (*FLEET, STRANGER)]
     _load_history(globex, FLEET[0], now)
     say(f"folding {sum(counts)} spans into tasks and hours")
@@ -61,7 +63,7 @@ def load_demo(*, say: Progress) -> dict[str, Any] | None:
 
 def _organization(
     slug: str, name: str, domain: str, cast: dict[str, tuple[str, str]]
-) -> tuple[Organization, dict[str, Any]]:
+) -> tuple[Organization, dict[str, User], dict[str, Any]]:
     users: dict[str, dict[str, str]] = {}
     people: dict[str, User] = {}
     with everyone(reason="people exist before their organization"):
@@ -75,7 +77,7 @@ def _organization(
             if role != "owner":
                 Membership.objects.create(organization=organization, user=user, role=role)
         _, key = create_key(actor=SYSTEM, creator=people["owner"], name="Demo", scopes=list(SCOPES))
-    return organization, {"organization": slug, "api_key": key, "users": users}
+    return organization, people, {"organization": slug, "api_key": key, "users": users}
 
 
 def _operator() -> dict[str, str]:
@@ -85,8 +87,30 @@ def _operator() -> dict[str, str]:
     return {"email": user.email, "password": password}
 
 
-def _register_fleet(organization: Organization) -> None:
-    """Register the fleet's agents with their designs."""
+def _register_fleet(organization: Organization, people: dict[str, User]) -> None:
+    """Register the fleet's agents with their designs, owners and states."""
+    actor = person(people["manager"])
+    with scope(organization.id):
+        owners = {membership.user_id: membership.pk for membership in Membership.objects.all()}
+        for profile in FLEET:
+            register_agent(
+                actor=actor,
+                document=design(profile),
+                environment="staging" if profile.status == "pilot" else "production",
+                criticality=profile.criticality,
+                note="First registered version",
+            )
+            for status in ("pilot", "production"):
+                change_agent_status(actor=actor, slug=profile.slug, status=status)
+                if status == profile.status:
+                    break
+            owner = people["manager"] if profile.owner else None
+            assign_owner(
+                actor=actor,
+                slug=profile.slug,
+                team=profile.team if profile.owner else "",
+                person_id=owners[owner.pk] if owner else None,
+            )
 
 
 def _load_history(organization: Organization, profile: Profile, now: datetime) -> int:
@@ -103,7 +127,7 @@ def _load_history(organization: Organization, profile: Profile, now: datetime) -
                     evaluated_success=told.evaluated_success,
                     user_success=told.user_success,
                     business_value_usd=told.value_usd,
-                    outcome_name="task completed",
+                    outcome_name=told.outcome,
                     recorded_at=min(told.at, now),
                 )
             )

@@ -43,11 +43,20 @@ class Profile:
     status: str = "production"
     owner: str | None = "max"
     first_day: int = 45
+    # The outcome that matters, how often it was reached without the agent, and the target.
+    outcome: str = ""
+    baseline: str = ""
+    target: str = ""
+    seconds: int = 30
+    cost_limit: str = "0.50"
 
 
 FLEET = (
     Profile(
         slug="support-agent",
+        outcome="answered without a person",
+        baseline="58%",
+        target="75%",
         name="Support agent",
         purpose="Answers travellers' questions about bookings, luggage and delays, and opens tickets where it cannot.",
         team="Customer care",
@@ -74,6 +83,9 @@ FLEET = (
     ),
     Profile(
         slug="refund-agent",
+        outcome="refunded without a person",
+        baseline="41%",
+        target="60%",
         name="Refund agent",
         purpose="Checks refund claims against the fare rules and pays them out within its limit.",
         team="Customer care",
@@ -99,6 +111,10 @@ FLEET = (
     ),
     Profile(
         slug="booking-agent",
+        outcome="booked without a person",
+        baseline="52%",
+        target="75%",
+        seconds=60,
         name="Booking agent",
         purpose="Books, changes and holds seats and rooms for travellers.",
         team="Bookings",
@@ -127,6 +143,10 @@ FLEET = (
     ),
     Profile(
         slug="itinerary-planner",
+        outcome="itinerary accepted",
+        baseline="61%",
+        target="70%",
+        seconds=120,
         name="Itinerary planner",
         purpose="Puts together multi-day itineraries from a traveller's wishes.",
         team="Bookings",
@@ -151,6 +171,11 @@ FLEET = (
     ),
     Profile(
         slug="fraud-screener",
+        outcome="rated without a person",
+        baseline="80%",
+        target="90%",
+        seconds=10,
+        cost_limit="0.05",
         name="Fraud screener",
         purpose="Rates payments by their risk before they are captured.",
         team="Payments",
@@ -175,6 +200,10 @@ FLEET = (
     ),
     Profile(
         slug="invoice-matcher",
+        outcome="matched without a person",
+        baseline="64%",
+        target="85%",
+        seconds=300,
         name="Invoice matcher",
         purpose="Matches suppliers' invoices with bookings at night.",
         team="Finance",
@@ -200,6 +229,11 @@ FLEET = (
     ),
     Profile(
         slug="research-assistant",
+        outcome="briefing used",
+        baseline="50%",
+        target="65%",
+        seconds=300,
+        cost_limit="2.00",
         name="Research assistant",
         purpose="Collects what is known about destinations and competitors for the product team.",
         team="Market insight",
@@ -223,6 +257,9 @@ FLEET = (
     ),
     Profile(
         slug="visa-checker",
+        outcome="answered without a person",
+        baseline="70%",
+        target="85%",
         name="Visa checker",
         purpose="Tells travellers which visa a journey needs.",
         team="Bookings",

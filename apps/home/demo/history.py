@@ -25,6 +25,7 @@ class Told:
     evaluated_success: bool | None
     user_success: bool | None
     value_usd: Decimal | None
+    outcome: str | None
     at: datetime
 
 
@@ -96,7 +97,7 @@ def _task(rng: random.Random, profile: Profile, start: datetime, days_ago: int) 
     if failed is not None:
         root.status, root.error_category, root.error_type = "error", failed.error_category, failed.error_type
         root.status_message = failed.status_message
-    return spans, _outcome(rng, profile, trace_id, failed is None, clock.at, version)
+    return spans, _outcome(rng, profile, trace_id, failed is None, reason is not None, clock.at, version)
 
 
 def _span(rng, trace_id, parent, name, kind, timing, common, **fields) -> NormalSpan:
@@ -226,7 +227,7 @@ def _approval(rng, trace_id, root, clock, common, spans) -> None:
     spans += [queue, decision]
 
 
-def _outcome(rng, profile, trace_id, is_success, at, version) -> Told | None:
+def _outcome(rng, profile, trace_id, is_success, is_escalated, at, version) -> Told | None:
     judged = user = value = None
     if rng.random() < profile.evaluated_share:
         quality = profile.judged_success - (0.05 if version == "2.2.0" else 0)
@@ -235,6 +236,10 @@ def _outcome(rng, profile, trace_id, is_success, at, version) -> Told | None:
         user = rng.random() < (0.88 if is_success else 0.2)
     if profile.value_usd and is_success and judged is not False:
         value = Decimal(f"{_spread(rng, profile.value_usd, 0.3):.2f}")
-    if judged is None and user is None and value is None:
+    reached = None
+    if profile.outcome:
+        is_reached = is_success and not is_escalated and judged is not False and rng.random() < 0.93
+        reached = profile.outcome if is_reached else "not reached"
+    if judged is None and user is None and value is None and reached is None:
         return None
-    return Told(trace_id, judged, user, value, at + timedelta(minutes=rng.uniform(1, 90)))
+    return Told(trace_id, judged, user, value, reached, at + timedelta(minutes=rng.uniform(1, 90)))

@@ -9,6 +9,7 @@ from apps.registry.models import Agent
 from apps.registry.selectors import agents, registered_slugs
 from apps.telemetry.models import Sighting, TaskHour, UsageHour
 from apps.telemetry.rules.six import VERDICT_ORDER
+from apps.telemetry.selectors.expectations import expectation
 from apps.telemetry.selectors.metrics import AgentHealth, Slice, fleet_health
 
 
@@ -36,7 +37,15 @@ def fleet(
     chosen: Slice, *, text: str = "", status: str = "", team: str = "", kind: str = "", sort: str = ""
 ) -> list[FleetRow]:
     """Return the fleet, worst first; `kind` narrows to “unregistered” or “unowned”, `sort` is “name” or “tasks”."""
-    health = {item.agent: item for item in fleet_health(chosen)}
+    expected = {agent.slug: expectation(agent) for agent in agents()}
+    health = {
+        item.agent: item
+        for item in fleet_health(
+            chosen,
+            kinds={slug: found.kind for slug, found in expected.items()},
+            baselines={slug: found.baseline for slug, found in expected.items()},
+        )
+    }
     sightings = {sighting.agent: sighting for sighting in Sighting.objects.all()}
     registered = list(agents(text=text, status=status, team=team, is_unowned=kind == "unowned"))
     rows = [FleetRow(agent.slug, agent, health.get(agent.slug), sightings.get(agent.slug)) for agent in registered]

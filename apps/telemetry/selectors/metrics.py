@@ -109,7 +109,13 @@ def six_metrics(
     )
 
 
-def fleet_health(chosen: Slice, *, kinds: dict[str, str] | None = None, zone: str = "UTC") -> list[AgentHealth]:
+def fleet_health(
+    chosen: Slice,
+    *,
+    kinds: dict[str, str] | None = None,
+    baselines: dict[str, six.Baseline | None] | None = None,
+    zone: str = "UTC",
+) -> list[AgentHealth]:
     """Return every agent that had tasks, the worst verdict first, in as many queries as one agent needs."""
     found = read_sums(chosen, by=("agent", "day"), zone=zone)
     before = read_sums(chosen.before, by=("agent",))
@@ -120,7 +126,9 @@ def fleet_health(chosen: Slice, *, kinds: dict[str, str] | None = None, zone: st
     for agent, course in days.items():
         sums = Sums.of(part for _, part in course)
         metrics = six.judge(
-            six.Course(sums, before.get((agent,)), course), kind=(kinds or {}).get(agent, six.DEFAULT_KIND)
+            six.Course(sums, before.get((agent,)), course),
+            kind=(kinds or {}).get(agent, six.DEFAULT_KIND),
+            baseline=(baselines or {}).get(agent),
         )
         fleet.append(AgentHealth(agent, sums, course, metrics))
     rank = list(six.VERDICT_ORDER)

@@ -9,6 +9,7 @@ from apps.registry.models import STATUSES, Agent
 from apps.telemetry.models import Sighting, Task
 from apps.telemetry.rules.outcomes import ERROR_CATEGORIES, ESCALATION_REASONS
 from apps.telemetry.rules.sums import COMPONENTS
+from apps.telemetry.selectors.expectations import expectation
 from apps.telemetry.selectors.fleet import deployments, fleet
 from apps.telemetry.selectors.metrics import Picture, breakdown, six_metrics
 from apps.telemetry.services.settle import settle
@@ -56,7 +57,13 @@ def agent_page(request: PageRequest, agent: str) -> HttpResponse:
     if registered is None and sighting is None:
         raise Http404
     scope = read_scope(request)
-    picture = six_metrics(scope.slice(agent=agent), zone=request.organization.time_zone)
+    expected = expectation(registered)
+    picture = six_metrics(
+        scope.slice(agent=agent),
+        kind=expected.kind,
+        baseline=expected.baseline,
+        zone=request.organization.time_zone,
+    )
     chosen = picture.slice
     context = {
         "slug": agent,
