@@ -177,6 +177,41 @@ def test_any_body_is_read_or_refused_as_a_whole(body):
             assert str(error)
 
 
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"\x0a\x01k\x12\x03\x0a\x01v",
+        b"\x0a\x01k\x12\x03\x0a\x01v\x12\x03\x0a\x01w",  # the value twice: the later one
+        b"\x0a\x01k\x12\x05\x0a\x01v\x18\x01",  # two kinds of value: the later one
+        b"\x0a\x01k\x12\x03\x0a\x01v\x18\x01",  # an unknown field after them
+        b"\x0a\x01k\x12\x02\x18\x7f",
+        b"\x0a\x01k\x12\x03\x18\x80\x01",
+        b"\x0a\x01k\x12\x04\x18\x80\x80\x00",  # a number written longer than it need be
+        b"\x0a\x01k\x12\x04\x18\x01\x18\x02",
+        b"\x0a\x01k\x12\x02\x0a\x00",
+        b"\x12\x03\x0a\x01v\x0a\x01k",  # the value first
+        b"\x0a\x81\x00k\x12\x03\x0a\x01v",  # a length written longer than it need be
+        lazy.KeyValue(key="k" * 200, value=AnyValue(string_value="v" * 200)).SerializeToString(),
+        lazy.KeyValue(key="k", value=AnyValue(int_value=-1)).SerializeToString(),
+        lazy.KeyValue(key="k", value=AnyValue(int_value=2**63 - 1)).SerializeToString(),
+    ],
+)
+def test_unusual_ways_to_write_an_attribute_are_read_as_protobuf_reads_them(raw):
+    expected = lazy.KeyValue.FromString(raw)
+    assert lazy.Pairs().read([raw]) == {expected.key: lazy.value_of(expected.value)}
+
+
+def test_of_two_structures_with_the_same_fact_the_first_by_rank_wins_in_either_order():
+    sent = {"metadata": '{"task_id": "B"}', "langfuse.trace.metadata.task_id": "A"}
+    usage = {
+        "mlflow.chat.tokenUsage": '{"input_tokens": 5, "output_tokens": 1}',
+        "langfuse.observation.usage_details": '{"input": 7, "output": 2}',
+    }
+    for one in ({**sent, **usage}, dict(reversed({**sent, **usage}.items()))):
+        span = read(one)
+        assert (span.task_id, span.input_tokens, span.output_tokens) == ("A", 7, 2)
+
+
 def test_one_span_that_is_not_utf8_costs_only_itself():
     request = ExportTraceServiceRequest.FromString(protobuf({"a": "fine"}))
     spans = request.resource_spans[0].scope_spans[0].spans

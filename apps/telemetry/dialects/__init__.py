@@ -61,28 +61,27 @@ _STARTS = tuple(_PREFIXES)
 _UNSEEN: Any = object()
 _TABLE_SIZE = len(_NAMES)
 _TOKENS = frozenset({"input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens"})
-_TEXTS = frozenset(
-    {
-        "agent",
-        "agent_version",
-        "environment",
-        "task_id",
-        "task_type",
-        "conversation_id",
-        "user_id",
-        "provider",
-        "model",
-        "request_model",
-        "tool",
-        "escalation_reason",
-        "error_type",
-        "status_message",
-    }
+_TEXTS = (
+    "agent",
+    "agent_version",
+    "environment",
+    "task_id",
+    "task_type",
+    "conversation_id",
+    "user_id",
+    "provider",
+    "model",
+    "request_model",
+    "tool",
+    "escalation_reason",
+    "error_type",
+    "status_message",
 )
 # Read, but kept as attributes too: the field holds less than the value says.
 _LOSSY = frozenset({"kind", "node", "function", "total_tokens"})
 # Words for what holds agents together and is none itself, though it is shown like one.
 _GROUPS = frozenset({"session", "workflow", "invoke_workflow"})
+_SHAPES = dict.fromkeys(_TEXTS, "text") | dict.fromkeys(_TOKENS, "tokens") | dict.fromkeys(_LOSSY, "lossy")
 # Kinds whose token sums repeat those of the steps below them.
 _SUMMARIES = frozenset({"agent", "step"})
 _INTERRUPTS = (
@@ -197,17 +196,17 @@ def normalize(
     span = NormalSpan(
         trace_id, span_id, parent_span_id, name[: limits.name_chars] or "unnamed", started_at, duration_us
     )
+    shape_of = _SHAPES.get
     for field, value in found.items():
-        if field in _TEXTS:
-            if type(value) is not str or not 0 < len(value) <= LABEL_CHARS:
-                value = _label(value)
-            setattr(span, field, value)
-        elif field in _TOKENS:
-            count = value if type(value) is int and value >= 0 else as_tokens(value)
+        shape = shape_of(field)
+        if shape == "text":
+            setattr(span, field, value if type(value) is str and 0 < len(value) <= LABEL_CHARS else _label(value))
+        elif shape == "tokens":
+            count = as_tokens(value)
             setattr(span, field, count)
             if count is None and field in winners:
                 rest[winners[field][1]] = _bounded(value, limit)
-        elif field in _LOSSY and field in winners:
+        elif shape == "lossy" and field in winners:
             rest[winners[field][1]] = _bounded(value, limit)
     if "reported_cost_usd" in found:
         span.reported_cost_usd = as_decimal(found["reported_cost_usd"])

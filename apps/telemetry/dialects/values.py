@@ -34,6 +34,8 @@ def as_text(value: Any) -> str | None:
 
 def as_tokens(value: Any) -> int | None:
     """Return a token count, or None for what cannot be one."""
+    if type(value) is int:
+        return value if 0 <= value <= LARGEST_TOKEN_COUNT else None
     if isinstance(value, bool) or value is None:
         return None
     try:

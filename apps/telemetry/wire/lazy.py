@@ -91,43 +91,34 @@ class Pairs:
         for raw in encoded:
             pair = known.get(raw)
             if pair is None:
-                pair = known[raw] = _text_pair(raw) or _pair(raw)
+                pair = known[raw] = _short_pair(raw) or _pair(raw)
             attributes[pair[0]] = pair[1]
         return attributes
 
 
-def _text_pair(raw: bytes) -> tuple[str, str] | None:
-    """Read an attribute of text straight from its bytes: the usual case. None for any other shape.
+def _short_pair(raw: bytes) -> tuple[str, Any] | None:
+    """Read a short text or small number straight from its bytes: the usual case. None for any other shape.
 
-    The shape is exactly: field 1 (the name, under 128 bytes), field 2 (the value), in it field 1 (text), and no more.
+    The shape is exactly: field 1 (the name), field 2 (the value), in it field 1 (text) or 3 (number), and no more;
+    every length under 128, so one byte each.
     """
-    if len(raw) < 6 or raw[0] != 0x0A:
+    size = len(raw)
+    if size < 7 or raw[0] != 0x0A or raw[1] > 0x7F:
         return None
     at = 2 + raw[1]
-    if raw[1] > 0x7F or at + 4 > len(raw) or raw[at] != 0x12:
+    if at + 4 > size or raw[at] != 0x12 or raw[at + 1] != size - at - 2 or raw[at + 1] > 0x7F:
         return None
-    name = raw[2:at]
-    length, at = _length(raw, at + 1)
-    if at + length != len(raw) or not length or raw[at] != 0x0A:
-        return None
-    length, at = _length(raw, at + 1)
-    if at + length != len(raw):
-        return None
-    return name.decode(), raw[at:].decode()
-
-
-def _length(raw: bytes, at: int) -> tuple[int, int]:
-    """Read a length of up to three bytes, and where it ends; a length that cannot fit for anything longer."""
-    number = shift = 0
-    for step in range(3):
-        if at + step >= len(raw):
-            break
-        byte = raw[at + step]
-        number |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return number, at + step + 1
-        shift += 7
-    return len(raw) + 1, at
+    if raw[at + 2] == 0x0A:
+        return (raw[2:at].decode(), raw[at + 4 :].decode()) if raw[at + 3] == size - at - 4 else None
+    if raw[at + 2] == 0x18 and size - at < 8 and raw[-1] < 0x80:
+        number = shift = 0
+        for byte in raw[at + 3 : -1]:
+            if byte < 0x80:
+                return None
+            number |= (byte & 0x7F) << shift
+            shift += 7
+        return raw[2:at].decode(), number | raw[-1] << shift
+    return None
 
 
 def _pair(raw: bytes) -> tuple[str, Any]:
