@@ -27,7 +27,7 @@ from apps.core.api.paging import CursorPages
 from apps.core.errors import TooLarge
 from apps.organizations.doors import actor_of
 from apps.registry import selectors
-from apps.registry.forms import read_design
+from apps.registry.forms.sent import read_design
 from apps.registry.models import Agent, AgentVersion
 from apps.registry.rules.json_schema import SUBMISSION
 from apps.registry.rules.reading import SHAPES, Submission
