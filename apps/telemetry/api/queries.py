@@ -11,7 +11,7 @@ from drf_spectacular.utils import OpenApiParameter, inline_serializer
 from rest_framework import serializers
 
 from apps.core.errors import DomainError
-from apps.telemetry.selectors.metrics import DIMENSIONS, Slice, recent
+from apps.telemetry.selectors.metrics import DIMENSIONS, Slice, everything
 from apps.telemetry.selectors.runs import RunFilter
 
 TAGS = ["Telemetry"]
@@ -34,7 +34,7 @@ SLICE_PARAMETERS = [
     parameter("environment", "Environment, for example production"),
     parameter("task_type", "Type of task"),
     parameter("model", "Model that a task mostly used"),
-    parameter("from", "First moment, RFC 3339 (default: 7 days ago)", datetime),
+    parameter("from", "First moment, RFC 3339 (default: everything that is kept)", datetime),
     parameter("to", "First moment after, RFC 3339 (default: now)", datetime),
 ]
 PAGE_PARAMETERS = [
@@ -44,10 +44,10 @@ PAGE_PARAMETERS = [
 
 
 def read_slice(query: QueryDict) -> Slice:
-    """Return the slice that a query names."""
-    default = recent()
+    """Return the slice that a query names; without `from` and `to` everything that is kept."""
+    default = everything()
     end = read_moment(query, "to") or default.end
-    start = read_moment(query, "from") or (end - timedelta(days=7) if query.get("to") else default.start)
+    start = read_moment(query, "from") or default.start
     if start >= end:
         raise DomainError("`from` must lie before `to`.", code="period_empty", field="from", status=400)
     wanted = {_NAMES.get(name, name): read_text(query, name) for name in ("agent", "version", *DIMENSIONS[2:])}
