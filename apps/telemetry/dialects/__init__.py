@@ -253,11 +253,14 @@ def _read_late(
         fresh: Found = {}
         reader(fresh, value)
         has_usage = not _TOKENS.isdisjoint(found)
+        is_held = True
         for field, read in fresh.items():
             if not (has_usage and field in _TOKENS):
-                found.setdefault(field, read)
-        # Metadata stays readable as what it was; so does a structure that could not be read.
-        if not fresh or rank >= METADATA_RANK:
+                is_held = found.setdefault(field, read) == read and is_held
+            else:
+                is_held = False
+        # Metadata stays readable as what it was; so does a structure that could not be read or said otherwise.
+        if not fresh or not is_held or rank >= METADATA_RANK:
             rest[key] = _bounded(value, limit)
     for prefix, members in families.items():
         whole = nested(members)
@@ -299,7 +302,7 @@ def _settle_usage(span: NormalSpan, found: Found) -> None:
 
 
 def _settle_kind(span: NormalSpan, found: Found) -> None:
-    kind = found.get("mapped_kind") or _KINDS.get(str(found.get("kind", "")))
+    kind = found.get("mapped_kind") or _KINDS.get(str(found.get("kind", ""))) or found.get("likely_kind")
     if kind is None:
         if span.tool:
             kind = "tool"

@@ -1,7 +1,9 @@
 """OTLP/HTTP answers in the encoding of the request: success, partial success, google.rpc.Status errors."""
 
+from typing import Any
+
 import msgspec
-from google.protobuf.message import Message
+from google.protobuf.message import DecodeError, Message
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest, ExportLogsServiceResponse
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
     ExportMetricsServiceRequest,
@@ -63,7 +65,7 @@ def count_unkept(signal: str, body: bytes, *, json: bool) -> int:
     """Return how many data points or log records a request holds; raises WireError for another body."""
     try:
         if json:
-            return _count_json(signal, msgspec.json.decode(body) if body.strip() else {})
+            return _count_json(body)
         if signal == "metrics":
             metrics = ExportMetricsServiceRequest.FromString(body)
             return sum(
@@ -75,25 +77,39 @@ def count_unkept(signal: str, body: bytes, *, json: bool) -> int:
             )
         logs = ExportLogsServiceRequest.FromString(body)
         return sum(len(scope.log_records) for resource in logs.resource_logs for scope in resource.scope_logs)
-    except Exception as error:
+    except (DecodeError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise WireError(f"not an OTLP {signal} request: {error}") from error
 
 
-def _count_json(signal: str, request: dict) -> int:
-    if signal == "logs":
-        return sum(
-            len(scope.get("logRecords", ()))
-            for resource in request.get("resourceLogs", ())
-            for scope in resource.get("scopeLogs", ())
-        )
-    return sum(
-        len(data.get("dataPoints", ()))
-        for resource in request.get("resourceMetrics", ())
-        for scope in resource.get("scopeMetrics", ())
-        for metric in scope.get("metrics", ())
-        for data in metric.values()
-        if isinstance(data, dict)
-    )
+class _Scope(msgspec.Struct, rename="camel"):
+    metrics: list[dict[str, Any]] | None = None
+    log_records: list[msgspec.Raw] | None = None
+
+
+class _Resource(msgspec.Struct, rename="camel"):
+    scope_metrics: list[_Scope] | None = None
+    scope_logs: list[_Scope] | None = None
+
+
+class _Request(msgspec.Struct, rename="camel"):
+    resource_metrics: list[_Resource] | None = None
+    resource_logs: list[_Resource] | None = None
+
+
+_request = msgspec.json.Decoder(_Request).decode
+
+
+def _count_json(body: bytes) -> int:
+    request = _request(body) if body.strip() else _Request()
+    count = 0
+    for resource in (*(request.resource_metrics or ()), *(request.resource_logs or ())):
+        for scope in (*(resource.scope_metrics or ()), *(resource.scope_logs or ())):
+            count += len(scope.log_records or ())
+            for metric in scope.metrics or ():
+                # gauge, sum, histogram …: whichever it is, its points have one name.
+                data = [value.get("dataPoints") for value in metric.values() if isinstance(value, dict)]
+                count += sum(len(points) for points in data if isinstance(points, list))
+    return count
 
 
 def _varint(number: int) -> bytes:

@@ -5,7 +5,6 @@ from typing import Any
 from apps.telemetry.dialects.values import Found, as_decimal, as_json
 
 FIELDS = {
-    "agent_name": "agent",
     "model_name": "request_model",
     "gen_ai.aggregated_usage.input_tokens": "input_tokens",
     "gen_ai.aggregated_usage.output_tokens": "output_tokens",
@@ -15,8 +14,6 @@ FIELDS = {
     "gen_ai.usage.details.cache_write_tokens": "cache_write_tokens",
     "gen_ai.usage.details.reasoning_tokens": "reasoning_tokens",
     "tool_arguments": "input",
-    "pydantic_ai.all_messages": "input",
-    "all_messages_events": "input",
     "tool_response": "output",
 }
 
@@ -40,4 +37,21 @@ def _cost(found: Found, value: Any) -> None:
         found.setdefault("reported_cost_usd", amount)
 
 
-READERS = {"final_result": _result, "operation.cost": _cost}
+def _agent(found: Found, value: Any) -> None:
+    # Releases before 1.0 name no operation; without this their agent's sums would pass for a model call.
+    found["agent"] = value
+    found["likely_kind"] = "agent"
+
+
+def _messages(found: Found, value: Any) -> None:
+    found["input"] = value
+    found["likely_kind"] = "agent"
+
+
+READERS = {
+    "agent_name": _agent,
+    "pydantic_ai.all_messages": _messages,
+    "all_messages_events": _messages,
+    "final_result": _result,
+    "operation.cost": _cost,
+}
