@@ -4,7 +4,14 @@ from collections.abc import Iterable, Sequence
 
 from apps.telemetry.rules.facts import SpanFacts
 
-_COMPONENTS = {"model": "model_us", "embedding": "model_us", "tool": "tool_us", "retrieval": "tool_us"}
+_COMPONENTS = {
+    "human": "human_us",
+    "queue": "queue_us",
+    "model": "model_us",
+    "embedding": "model_us",
+    "tool": "tool_us",
+    "retrieval": "tool_us",
+}
 
 
 def component_times(spans: Sequence[SpanFacts], started: int, ended: int) -> dict[str, int]:
@@ -14,38 +21,37 @@ def component_times(spans: Sequence[SpanFacts], started: int, ended: int) -> dic
 
     Human wait also covers the gap between a step that stopped for a person and its continuation in the same trace.
     """
-    intervals: dict[str, list[tuple[int, int]]] = {"human_us": [], "tool_us": [], "model_us": [], "queue_us": []}
+    intervals: dict[str, list[tuple[int, int]]] = {"human_us": [], "queue_us": [], "model_us": [], "tool_us": []}
     delegating = {span.parent_span_id for span in spans if span.kind == "agent"}
+    waits = []
     for span in spans:
-        if not span.duration_us:
-            continue
-        piece = (span.started_us, span.ended_us)
-        if span.kind == "human":
-            intervals["human_us"].append(piece)
-        elif span.kind == "queue":
-            intervals["queue_us"].append(piece)
-        elif (component := _COMPONENTS.get(span.kind)) is not None:
+        if span.status == "waiting":
+            waits.append(span)
+        if span.duration_us and (component := _COMPONENTS.get(span.kind)) is not None:
             if component == "tool_us" and span.span_id in delegating:
                 continue
-            intervals[component].append(piece)
-    for wait in spans:
-        if wait.status == "waiting":
-            following = [
-                span.started_us
-                for span in spans
-                if span is not wait
-                and span.started_us >= wait.ended_us
-                and (span.tool, span.name) == (wait.tool, wait.name)
-            ]
-            if following:
-                intervals["human_us"].append((wait.ended_us, min(following)))
+            intervals[component].append((span.started_us, span.started_us + span.duration_us))
+    for wait in waits:
+        following = [
+            span.started_us
+            for span in spans
+            if span is not wait
+            and span.started_us >= wait.ended_us
+            and (span.tool, span.name) == (wait.tool, wait.name)
+        ]
+        if following:
+            intervals["human_us"].append((wait.ended_us, min(following)))
     taken: list[tuple[int, int]] = []
     times: dict[str, int] = {}
-    for component in ("human_us", "queue_us", "model_us", "tool_us"):
-        before = _length(taken)
-        taken = _union(taken + intervals[component])
-        times[component] = _length(taken) - before
-    times["own_us"] = max(0, ended - started - _length(taken))
+    covered = 0
+    for component, found in intervals.items():
+        if found:
+            taken = _union(taken + found)
+            before, covered = covered, _length(taken)
+            times[component] = covered - before
+        else:
+            times[component] = 0
+    times["own_us"] = max(0, ended - started - covered)
     return times
 
 

@@ -4,7 +4,6 @@ A trace is recomputed from all its spans whenever one arrives, a task from all i
 unordered spans cannot count twice. Times are microseconds since 1970.
 """
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from itertools import pairwise
@@ -24,29 +23,52 @@ ROOT_AWAITED_US = 5 * 60 * 1_000_000
 
 def fold_trace(spans: Sequence[SpanFacts], now_us: int) -> TraceFacts:
     """Sum up one trace; `spans` are all that is known of it, in any order, each once."""
-    spans = sorted(spans, key=lambda span: (span.started_us, span.span_id))
-    known = {span.span_id for span in spans}
-    tops = [span for span in spans if span.parent_span_id is None or span.parent_span_id not in known]
-    # A true root says more than an orphan whose parent has not arrived; a circle of parents has neither.
-    roots = [span for span in tops if span.parent_span_id is None] or tops or list(spans[:1])
+    spans = sorted(spans, key=_start)
+    roots = _roots(spans)
     root = roots[0]
     counted = counted_steps(spans)
-    models = Counter[str]()
+    started, last = spans[0].started_us, 0
+    model_calls = tool_calls = input_tokens = output_tokens = unpriced = 0
+    model_names: set[str] = set()
+    tools: set[str] = set()
+    agents: set[str] = set()
+    errors: list[SpanFacts] = []
+    reasons: list[str] = []
+    # One pass: this loop runs for every span that is stored.
+    for span in spans:
+        last = max(last, span.started_us + (span.duration_us or 0))
+        agents.add(span.agent)
+        kind = span.kind
+        if kind == "model":
+            model_calls += 1
+            if span.model:
+                model_names.add(span.model)
+        elif kind == "tool":
+            tool_calls += 1
+            if span.tool:
+                tools.add(span.tool)
+        elif kind == "embedding" and span.model:
+            model_names.add(span.model)
+        if span.status == "error":
+            errors.append(span)
+        if span.escalation_reason:
+            reasons.append(span.escalation_reason)
+    models: dict[str, int] = {}
     for span in counted:
+        tokens = span.input_tokens or 0
+        input_tokens += tokens
+        output_tokens += span.output_tokens or 0
+        unpriced += span.price_state == "unpriced"
         if span.model:
-            models[span.model] += (span.input_tokens or 0) + (span.output_tokens or 0) + 1
-    started = root.started_us if len(spans) == 1 else spans[0].started_us
-    last = max(span.ended_us for span in spans)
-    errors = [span for span in spans if span.status == "error"]
+            models[span.model] = models.get(span.model, 0) + tokens + (span.output_tokens or 0) + 1
     status, failed = _trace_status(roots, _open_waits(spans), is_quiet=now_us - last > ROOT_AWAITED_US)
-    times = component_times(spans, started, last)
     return TraceFacts(
         trace_id=root.trace_id,
         name=root.name,
         status=status,
         status_message=failed.status_message if failed else None,
         error_category=_root_cause(failed, errors) if failed else None,
-        escalation_reason=_most_telling(span.escalation_reason for span in spans if span.escalation_reason),
+        escalation_reason=_most_telling(reasons),
         started_us=started,
         ended_us=None if status == "running" else last,
         last_us=last,
@@ -57,27 +79,47 @@ def fold_trace(spans: Sequence[SpanFacts], now_us: int) -> TraceFacts:
         explicit_task_id=_first(spans, root, "task_id"),
         conversation_id=_first(spans, root, "conversation_id"),
         user_id=_first(spans, root, "user_id"),
-        model=models.most_common(1)[0][0] if models else None,
-        model_names=sorted({span.model for span in spans if span.model and span.kind in ("model", "embedding")}),
-        tools=sorted({span.tool for span in spans if span.tool and span.kind == "tool"}),
-        agents=sorted({span.agent for span in spans}),
+        model=_most_used(models),
+        model_names=sorted(model_names),
+        tools=sorted(tools),
+        agents=sorted(agents),
         span_count=len(spans),
         error_count=len(errors),
-        model_call_count=sum(1 for span in spans if span.kind == "model"),
-        tool_call_count=sum(1 for span in spans if span.kind == "tool"),
-        input_tokens=sum(span.input_tokens or 0 for span in counted),
-        output_tokens=sum(span.output_tokens or 0 for span in counted),
+        model_call_count=model_calls,
+        tool_call_count=tool_calls,
+        input_tokens=input_tokens,
+        output_tokens=output_tokens,
         cost_usd=total_cost(spans, counted),
         reported_cost_usd=reported_cost(spans),
-        unpriced_count=sum(1 for span in counted if span.price_state == "unpriced"),
+        unpriced_count=unpriced,
         usage=uses(spans, counted),
-        **times,
+        **component_times(spans, started, last),
     )
+
+
+def _start(span: SpanFacts) -> tuple[int, str]:
+    return span.started_us, span.span_id
+
+
+def _roots(spans: Sequence[SpanFacts]) -> list[SpanFacts]:
+    """Return the steps at the top, the earliest first; a true root says more than one whose parent has not come."""
+    roots = [span for span in spans if span.parent_span_id is None]
+    if not roots:
+        known = {span.span_id for span in spans}
+        # A circle of parents has neither.
+        roots = [span for span in spans if span.parent_span_id not in known] or list(spans[:1])
+    return roots
+
+
+def _most_used(models: dict[str, int]) -> str | None:
+    return max(models, key=models.__getitem__) if models else None
 
 
 def _open_waits(spans: Sequence[SpanFacts]) -> list[SpanFacts]:
     """Return the steps that wait for a person and were not followed by their own continuation in this trace."""
     waits = [span for span in spans if span.status == "waiting"]
+    if not waits:
+        return waits
     return [
         wait
         for wait in waits
@@ -163,10 +205,10 @@ def fold_task(task_id: str, traces: Sequence[TraceFacts], now_us: int) -> TaskFa
         if trace.status == "waiting"
     )
     ended = max(trace.last_us for trace in traces) if status in ("succeeded", "failed") else None
-    models = Counter[str]()
+    models: dict[str, int] = {}
     for trace in traces:
         if trace.model:
-            models[trace.model] += trace.input_tokens + trace.output_tokens + 1
+            models[trace.model] = models.get(trace.model, 0) + trace.input_tokens + trace.output_tokens + 1
     return TaskFacts(
         task_id=task_id,
         name=first.name,
@@ -183,7 +225,7 @@ def fold_task(task_id: str, traces: Sequence[TraceFacts], now_us: int) -> TaskFa
         task_type=_stated(trace.task_type for trace in traces),
         conversation_id=_stated(trace.conversation_id for trace in traces),
         user_id=_stated(trace.user_id for trace in traces),
-        model=models.most_common(1)[0][0] if models else None,
+        model=_most_used(models),
         tools=sorted({tool for trace in traces for tool in trace.tools}),
         # A trace after one that failed or broke off is a new try; after a wait or an answer the same one goes on.
         attempt_count=1 + sum(1 for trace in traces[:-1] if trace.status in ("failed", "running")),

@@ -35,22 +35,20 @@ def innermost(chosen: Sequence[SpanFacts], spans: Sequence[SpanFacts]) -> list[S
 
 
 def _wrappers(chosen: Iterable[SpanFacts], spans: Sequence[SpanFacts]) -> set[str]:
+    """Return the model calls with another model call below them and nothing but glue between."""
     models = {span.span_id: span for span in chosen if span.kind == "model"}
-    if len(models) < 2:
-        return set()
-    known: dict[str, SpanFacts] | None = None
     found: set[str] = set()
+    if len(models) < 2:
+        return found
+    # Most model calls hang directly under an agent: nothing can wrap them.
+    glue = {span.span_id: span for span in spans if span.kind in _TRANSPARENT}
     for span in models.values():
         above = span.parent_span_id
-        # Most model calls hang directly under an agent: no need to know every step.
-        if above is None:
-            continue
-        known = known or {item.span_id: item for item in spans}
         for _ in range(50):
-            parent = known.get(above) if above is not None else None
-            if parent is None or parent.kind not in _TRANSPARENT:
+            parent = glue.get(above) if above is not None else None
+            if parent is None:
                 break
-            if parent.span_id in models and parent is not span:
+            if parent.kind == "model" and parent.span_id in models and parent is not span:
                 found.add(parent.span_id)
             above = parent.parent_span_id
     return found
@@ -104,22 +102,26 @@ def uses(spans: Sequence[SpanFacts], counted: Sequence[SpanFacts]) -> list[Use]:
     costs = _costs(spans, counted)
     found: dict[tuple, Use] = {}
     for span in spans:
-        if span.kind not in _USED and span.span_id not in costs and span.span_id not in ids:
+        span_id = span.span_id
+        cost = costs.get(span_id)
+        is_counted = span_id in ids
+        # What is neither a model nor a tool appears only with tokens or cost of its own.
+        if (span.kind not in _USED and cost is None and not is_counted) or span_id in wrappers:
             continue
-        if span.span_id in wrappers:
-            continue
-        # A step that is neither call carries cost or tokens of its own; it appears without model and tool if need be.
         key = (span.agent, span.agent_version, span.environment, span.provider, span.model, span.tool)
         use = found.get(key)
         if use is None:
             use = found[key] = Use(*key)
         use.call_count += 1
-        use.error_count += span.status == "error"
-        use.duration_us += span.duration_us or 0
-        if span.span_id in ids:
+        if span.status == "error":
+            use.error_count += 1
+        if span.duration_us:
+            use.duration_us += span.duration_us
+        if is_counted:
             use.input_tokens += span.input_tokens or 0
             use.output_tokens += span.output_tokens or 0
-            use.unpriced_count += span.price_state == "unpriced"
-        if (cost := costs.get(span.span_id)) is not None:
+            if span.price_state == "unpriced":
+                use.unpriced_count += 1
+        if cost is not None:
             use.cost_usd += cost
     return list(found.values())

@@ -13,7 +13,7 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from apps.core.tenancy import scope
-from apps.telemetry.rules.facts import SpanFacts
+from apps.telemetry.rules.facts import SpanFacts, TraceFacts
 from apps.telemetry.rules.fold import fold_trace
 from apps.telemetry.services.folded import fold_tasks, mark_hours, microseconds, moment, save_traces
 
@@ -67,18 +67,21 @@ def _fold_batch(organization_id: UUID) -> int:
         now_us = microseconds(timezone.now())
         task_ids = {task for _, task, _ in touches if task}
         hours: set[int] = set()
+        assigned: dict[str, list[TraceFacts]] = {}
         if trace_ids := sorted({trace for trace, _, _ in touches if trace}):
             starts = [at for trace, _, at in touches if trace]
             sightings: dict[str, Sight] = {}
-            by_trace: dict[str, list[SpanFacts]] = {}
+            by_trace: dict[str, dict[str, SpanFacts]] = {}
             for span in _load_spans(cursor, organization_id, trace_ids, min(starts), max(starts)):
-                by_trace.setdefault(span.trace_id, []).append(span)
+                group = by_trace.setdefault(span.trace_id, {})
+                if (known := group.setdefault(span.span_id, span)) is not span and _says_more(span, known):
+                    group[span.span_id] = span
                 _sight(sightings, span)
-            traces = [fold_trace(group, now_us) for group in by_trace.values()]
-            affected, hours = save_traces(cursor, organization_id, traces)
+            traces = [fold_trace(list(group.values()), now_us) for group in by_trace.values()]
+            assigned, affected, hours = save_traces(cursor, organization_id, traces)
             task_ids |= affected
             _save_sightings(cursor, organization_id, sightings)
-        hours |= fold_tasks(cursor, organization_id, sorted(task_ids), now_us)
+        hours |= fold_tasks(cursor, organization_id, task_ids, assigned, now_us)
         mark_hours(cursor, organization_id, hours)
     return len(touches)
 
@@ -87,13 +90,17 @@ def _load_spans(
     cursor, organization_id: UUID, trace_ids: list[str], first: datetime, last: datetime
 ) -> Iterator[SpanFacts]:
     cursor.execute(
-        # The start in microseconds spares a datetime per span. A span sent again with another start stays one step.
-        f"SELECT DISTINCT ON (trace_id, span_id) {_SPAN_COLUMNS} "  # noqa: S608 - the columns are the struct's
-        "FROM telemetry_span WHERE organization_id = %s AND trace_id = ANY(%s) "
-        "AND started_at BETWEEN %s AND %s ORDER BY trace_id, span_id, received_at, started_at",
+        # The start in microseconds spares a datetime per span.
+        f"SELECT {_SPAN_COLUMNS} FROM telemetry_span "  # noqa: S608 - the columns are the struct's
+        "WHERE organization_id = %s AND trace_id = ANY(%s) AND started_at BETWEEN %s AND %s",
         [organization_id, trace_ids, first - WIDEST_TRACE, last + WIDEST_TRACE],
     )
     return starmap(SpanFacts, cursor.fetchall())
+
+
+def _says_more(span: SpanFacts, known: SpanFacts) -> bool:
+    """Tell which of two reports of the same step counts: the one that has ended, of those the one that began first."""
+    return (span.duration_us is None, span.started_us) < (known.duration_us is None, known.started_us)
 
 
 def _sight(sightings: dict[str, Sight], span: SpanFacts) -> None:

@@ -26,10 +26,15 @@ _TRACE_COLUMNS = ", ".join(
 )
 
 
-def save_traces(cursor, organization_id: UUID, traces: list[TraceFacts]) -> tuple[set[str], set[int]]:
-    """Replace these traces; return the tasks to fold and the hours (since 1970) whose rollups no longer hold."""
+def save_traces(
+    cursor, organization_id: UUID, traces: list[TraceFacts]
+) -> tuple[dict[str, list[TraceFacts]], set[str], set[int]]:
+    """Replace these traces.
+
+    Return them by task, all tasks to fold, and the hours (since 1970) whose rollups no longer hold.
+    """
     if not traces:
-        return set(), set()
+        return {}, set(), set()
     cursor.execute(
         "SELECT trace_id, task_id, conversation_id, (extract(epoch FROM started_at) * 1000000)::bigint "
         "FROM telemetry_trace WHERE organization_id = %s AND trace_id = ANY(%s)",
@@ -38,16 +43,17 @@ def save_traces(cursor, organization_id: UUID, traces: list[TraceFacts]) -> tupl
     before = {trace_id: tuple(rest) for trace_id, *rest in cursor.fetchall()}
     assigned, affected = _assign(cursor, organization_id, traces, before)
     rows = []
+    by_task: dict[str, list[TraceFacts]] = {}
     for trace in sorted(traces, key=lambda trace: trace.trace_id):
+        by_task.setdefault(assigned[trace.trace_id], []).append(trace)
         row = msgspec.structs.asdict(trace)
         for name, column in _MOMENTS.items():
             row[column] = moment(row.pop(name))
-        row["usage"] = msgspec.json.encode(trace.usage).decode()
         rows.append({"organization_id": organization_id, "task_id": assigned[trace.trace_id], **row})
-    _upsert(cursor, "telemetry_trace", ("organization_id", "trace_id"), rows)
-    affected |= set(assigned.values()) | {task_id for task_id, _, _ in before.values()}
+    upsert(cursor, "telemetry_trace", ("organization_id", "trace_id"), rows)
+    affected |= by_task.keys() | {task_id for task_id, _, _ in before.values()}
     hours = {trace.started_us // HOUR_US for trace in traces} | {start // HOUR_US for _, _, start in before.values()}
-    return affected, hours
+    return by_task, affected, hours
 
 
 def _assign(
@@ -99,19 +105,22 @@ def _assign(
     return assigned, affected
 
 
-def fold_tasks(cursor, organization_id: UUID, task_ids: list[str], now_us: int) -> set[int]:
+def fold_tasks(
+    cursor, organization_id: UUID, wanted: set[str], folded: dict[str, list[TraceFacts]], now_us: int
+) -> set[int]:
     """Recompute tasks from their traces and outcomes; return the hours (since 1970) whose rollups no longer hold.
 
-    A task that lost its last trace to another one goes.
+    `folded` are the traces that were just saved, by task; the others are read. A task that lost its last trace goes.
     """
-    if not task_ids:
+    if not wanted:
         return set()
+    task_ids = sorted(wanted)
+    by_task = {task_id: list(traces) for task_id, traces in folded.items()}
     cursor.execute(
         f"SELECT task_id, {_TRACE_COLUMNS} "  # noqa: S608 - the columns are the struct's
-        "FROM telemetry_trace WHERE organization_id = %s AND task_id = ANY(%s)",
-        [organization_id, task_ids],
+        "FROM telemetry_trace WHERE organization_id = %s AND task_id = ANY(%s) AND trace_id <> ALL(%s)",
+        [organization_id, task_ids, [trace.trace_id for traces in folded.values() for trace in traces]],
     )
-    by_task: dict[str, list[TraceFacts]] = {}
     for task_id, *values in cursor.fetchall():
         by_task.setdefault(task_id, []).append(TraceFacts(*values))
     cursor.execute(
@@ -136,7 +145,7 @@ def fold_tasks(cursor, organization_id: UUID, task_ids: list[str], now_us: int) 
         told = outcomes.get(task.task_id, nothing)
         rows.append({"organization_id": organization_id, **row, **told, "folded_at": folded_at})
         hours.add(task.started_us // HOUR_US)
-    _upsert(cursor, "telemetry_task", ("organization_id", "task_id"), rows)
+    upsert(cursor, "telemetry_task", ("organization_id", "task_id"), rows)
     return hours
 
 
@@ -163,17 +172,20 @@ def _outcomes(cursor, organization_id: UUID, tasks: Iterable[TaskFacts]) -> dict
     return found
 
 
-def _upsert(cursor, table: str, keys: tuple[str, ...], rows: list[dict[str, Any]]) -> None:
-    """Insert rows, replacing those that are there; one statement for all."""
+def upsert(cursor, table: str, keys: tuple[str, ...], rows: list[dict[str, Any]]) -> None:
+    """Insert rows, replacing those that are there; one statement for all.
+
+    The rows travel as one JSON text: a tenth of the time that as many placeholders take.
+    """
     if not rows:
         return
     columns = list(rows[0])
+    names = ", ".join(columns)
     changes = ", ".join(f"{name} = EXCLUDED.{name}" for name in columns if name not in keys)
-    values = ", ".join(["(" + ", ".join(["%s"] * len(columns)) + ")"] * len(rows))
     cursor.execute(
-        f"INSERT INTO {table} ({', '.join(columns)}) VALUES {values} "  # noqa: S608 - names from this module
+        f"INSERT INTO {table} ({names}) SELECT {names} FROM json_populate_recordset(NULL::{table}, %s) "  # noqa: S608 - names from this module
         f"ON CONFLICT ({', '.join(keys)}) DO UPDATE SET {changes}",
-        [value for row in rows for value in row.values()],
+        [msgspec.json.encode(rows).decode()],
     )
 
 

@@ -9,10 +9,11 @@ from uuid import UUID
 
 from django.db import connection, transaction
 
+from apps.core.ids import uuid7
 from apps.core.tenancy import scope
-from apps.telemetry.models import TaskHour
 from apps.telemetry.rules.sums import TASK_FIELDS, Sums
 from apps.telemetry.services.fold import lock_organization
+from apps.telemetry.services.folded import upsert
 
 HOURS = 48
 # A task takes about 10 microseconds to add.
@@ -78,14 +79,20 @@ def _roll_up_tasks(cursor, organization_id: UUID, hour: datetime) -> None:
         group = groups.setdefault(row[: len(_DIMENSIONS)], Sums())
         group.add_task(dict(zip(TASK_FIELDS, row[len(_DIMENSIONS) :], strict=True)))
     cursor.execute("DELETE FROM telemetry_taskhour WHERE organization_id = %s AND hour = %s", [organization_id, hour])
-    TaskHour.objects.bulk_create(
-        TaskHour(
-            organization_id=organization_id,
-            hour=hour,
-            **dict(zip(_DIMENSIONS, key, strict=True)),
-            **group.stored(),
-        )
-        for key, group in groups.items()
+    upsert(
+        cursor,
+        "telemetry_taskhour",
+        ("id",),
+        [
+            {
+                "id": uuid7(),
+                "organization_id": organization_id,
+                "hour": hour,
+                **dict(zip(_DIMENSIONS, key, strict=True)),
+                **group.stored(),
+            }
+            for key, group in groups.items()
+        ],
     )
 
 
