@@ -4,8 +4,8 @@
      "duration_ms", "tokens_used": {"input", "output"}, "cost_usd"}
 
 and, optionally, usage (the provider's own object, read where tokens_used is absent), parent_span_id, name, model,
-provider, status, error {type, message, category}, version, environment, conversation_id, initiated_by, task_type,
-escalation_reason, success, attributes. `timestamp` is when the step began.
+provider, status, error {type, message, category}, version, environment, conversation_id, initiated_by (or user),
+task_type, escalation_reason, success, attributes. `timestamp` is when the step began.
 """
 
 import hashlib
@@ -92,6 +92,7 @@ class _Event(msgspec.Struct, gc=False):
     environment: str | None = None
     conversation_id: str | None = None
     initiated_by: str | None = None
+    user: str | None = None
     task_type: str | None = None
     escalation_reason: str | None = None
     attributes: dict[str, Any] | None = None
@@ -174,7 +175,7 @@ def _normalize(raw: Any, limits: Limits) -> NormalSpan:
         task_id=event.task_id,
         task_type=event.task_type,
         conversation_id=event.conversation_id,
-        user_id=event.initiated_by,
+        user_id=event.initiated_by or event.user,
         provider=event.provider,
         model=event.model,
         tool=event.tool_name,
