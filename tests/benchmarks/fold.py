@@ -3,7 +3,8 @@
     python -m tests.benchmarks.fold [--spans 40000] [--per-trace 20] [--batch 500] [--profile]
 
 Spans of agent runs are stored in batches as ingest stores them (priced, redacted, COPY, default durability), then
-folded and rolled up as a worker does, one process and one connection each. Then readers are timed on the result.
+folded and rolled up as a worker does, one process and one connection each. Cost is the processor time of this process
+and of PostgreSQL together, so that a busy machine does not distort it. Then readers are timed on the result.
 """
 
 import argparse
@@ -41,12 +42,12 @@ def main() -> None:
         os.environ["DATABASE_URL"], os.environ["AGENTOPS_HOME"] = server.url, home
         try:
             django.setup()
-            measure(options)
+            measure(options, server.process.pid)
         finally:
             server.stop()
 
 
-def measure(options: argparse.Namespace) -> None:
+def measure(options: argparse.Namespace, server_pid: int) -> None:
     """Store, fold, roll up, read; print seconds and ratios."""
     from django.core.management import call_command
 
@@ -79,19 +80,24 @@ def measure(options: argparse.Namespace) -> None:
             pass
 
     profiler = cProfile.Profile() if options.profile else None
-    stored = timed(store)
+    spent = Meter(server_pid)
+    stored = spent.by(store)
     if profiler:
         profiler.enable()
-    folded = timed(fold)
-    rolled = timed(roll_up)
+    folded = spent.by(fold)
+    rolled = spent.by(roll_up)
     if profiler:
         profiler.disable()
         pstats.Stats(profiler).sort_stats("tottime").print_stats(25)
     count = len(spans)
     print(f"{count} spans, {options.per_trace} per trace, batches of {options.batch}")
-    print(f"store    {stored:7.2f} s  {count / stored:10,.0f} spans/s")
-    print(f"fold     {folded:7.2f} s  {count / folded:10,.0f} spans/s  {folded / stored:6.1%} of storing")
-    print(f"roll up  {rolled:7.2f} s  {count / rolled:10,.0f} spans/s  {rolled / stored:6.1%} of storing")
+    total = sum(stored)
+    for name, cost in (("store", stored), ("fold", folded), ("roll up", rolled)):
+        ours, theirs = (part / count * 1e6 for part in cost)
+        print(
+            f"{name:8} {ours + theirs:6.1f} us/span (Python {ours:.1f}, PostgreSQL {theirs:.1f})"
+            f"  {sum(cost) / total:6.1%} of storing"
+        )
     week = recent(timedelta(days=7))
 
     def inside(read: Callable) -> Callable:
@@ -146,6 +152,31 @@ def runs(count: int, per_trace: int):
                 output_tokens=draw.randint(10, 400) if is_model else None,
                 attributes={f"attribute.{index}": "a value of some length" for index in range(14)},
             )
+
+
+class Meter:
+    """Processor seconds of this process and of a PostgreSQL server with its backends."""
+
+    def __init__(self, server_pid: int) -> None:
+        self.server_pid = server_pid
+
+    def by(self, work: Callable[[], object]) -> tuple[float, float]:
+        """Return what a call spends, here and there."""
+        ours, theirs = time.process_time(), self._server()
+        work()
+        return time.process_time() - ours, self._server() - theirs
+
+    def _server(self) -> float:
+        ticks = 0
+        for path in Path("/proc").glob("[0-9]*/stat"):
+            try:
+                fields = path.read_text().rpartition(")")[2].split()
+            except OSError:
+                continue
+            # Parent, user and system ticks, and those of children that ended.
+            if int(path.parent.name) == self.server_pid or int(fields[1]) == self.server_pid:
+                ticks += int(fields[11]) + int(fields[12])
+        return ticks / os.sysconf("SC_CLK_TCK")
 
 
 def timed(work: Callable[[], object]) -> float:

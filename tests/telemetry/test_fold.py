@@ -130,6 +130,19 @@ def test_a_task_that_never_ends_is_abandoned_after_a_day_and_no_success(committe
     assert statuses(acme) == {"t1": "succeeded"}
 
 
+def test_a_trace_that_lasts_for_weeks_keeps_its_beginning(committed_world):
+    acme = committed_world.acme
+    day = 24 * 3600
+    send(acme, step("t1", "root", at=-30 * day, takes=31 * day - 100), step("t1", "m1", parent="root", at=-30 * day))
+    settle_all(acme)
+    send(acme, step("t1", "m2", parent="root", at=-200))
+    settle_all(acme)
+    with inside(acme):
+        task = Task.objects.get()
+        assert (task.span_count, task.started_at) == (3, NOW - timedelta(days=30))
+        assert TaskHour.objects.get().hour == (NOW - timedelta(days=30)).replace(minute=0)
+
+
 def test_a_retry_with_the_tasks_id_is_an_attempt_and_no_second_task(committed_world):
     acme = committed_world.acme
     send(acme, *run("try1", task_id="ticket", status="error", error_category="timeout"))

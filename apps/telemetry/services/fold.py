@@ -18,8 +18,8 @@ from apps.telemetry.rules.fold import fold_trace
 from apps.telemetry.services.folded import fold_tasks, mark_hours, microseconds, moment, save_traces
 
 BATCH = 1000
-# A trace's spans lie at most so far apart; it bounds the partitions that folding reads.
-WIDEST_TRACE = timedelta(days=7)
+# The spans of a trace in one request lie at most so far apart; it bounds the partitions that folding reads.
+WIDEST_BATCH = timedelta(days=7)
 # First and last start (microseconds since 1970), environment and version of the latest.
 Sight = tuple[int, int, str | None, str | None]
 
@@ -70,17 +70,15 @@ def _fold_batch(organization_id: UUID) -> int:
         assigned: dict[str, list[TraceFacts]] = {}
         if trace_ids := sorted({trace for trace, _, _ in touches if trace}):
             starts = [at for trace, _, at in touches if trace]
-            sightings: dict[str, Sight] = {}
             by_trace: dict[str, dict[str, SpanFacts]] = {}
             for span in _load_spans(cursor, organization_id, trace_ids, min(starts), max(starts)):
                 group = by_trace.setdefault(span.trace_id, {})
                 if (known := group.setdefault(span.span_id, span)) is not span and _says_more(span, known):
                     group[span.span_id] = span
-                _sight(sightings, span)
             traces = [fold_trace(list(group.values()), now_us) for group in by_trace.values()]
             assigned, affected, hours = save_traces(cursor, organization_id, traces)
             task_ids |= affected
-            _save_sightings(cursor, organization_id, sightings)
+            _save_sightings(cursor, organization_id, traces)
         hours |= fold_tasks(cursor, organization_id, task_ids, assigned, now_us)
         mark_hours(cursor, organization_id, hours)
     return len(touches)
@@ -89,11 +87,18 @@ def _fold_batch(organization_id: UUID) -> int:
 def _load_spans(
     cursor, organization_id: UUID, trace_ids: list[str], first: datetime, last: datetime
 ) -> Iterator[SpanFacts]:
+    # What is known of these traces already may lie further back, or ahead, than what came now.
+    cursor.execute(
+        "SELECT least(%s, min(started_at)), greatest(%s, max(last_at)) FROM telemetry_trace "
+        "WHERE organization_id = %s AND trace_id = ANY(%s)",
+        [first - WIDEST_BATCH, last + WIDEST_BATCH, organization_id, trace_ids],
+    )
+    first, last = cursor.fetchone()
     cursor.execute(
         # The start in microseconds spares a datetime per span.
         f"SELECT {_SPAN_COLUMNS} FROM telemetry_span "  # noqa: S608 - the columns are the struct's
         "WHERE organization_id = %s AND trace_id = ANY(%s) AND started_at BETWEEN %s AND %s",
-        [organization_id, trace_ids, first - WIDEST_TRACE, last + WIDEST_TRACE],
+        [organization_id, trace_ids, first, last],
     )
     return starmap(SpanFacts, cursor.fetchall())
 
@@ -103,27 +108,24 @@ def _says_more(span: SpanFacts, known: SpanFacts) -> bool:
     return (span.duration_us is None, span.started_us) < (known.duration_us is None, known.started_us)
 
 
-def _sight(sightings: dict[str, Sight], span: SpanFacts) -> None:
-    seen = sightings.get(span.agent)
-    if seen is None:
-        sightings[span.agent] = (span.started_us, span.started_us, span.environment, span.agent_version)
-    else:
-        latest = span if span.started_us >= seen[1] else None
-        sightings[span.agent] = (
-            min(seen[0], span.started_us),
-            max(seen[1], span.started_us),
-            (latest.environment if latest else None) or seen[2],
-            (latest.agent_version if latest else None) or seen[3],
-        )
-
-
-def _save_sightings(cursor, organization_id: UUID, sightings: dict[str, Sight]) -> None:
-    if not sightings:
-        return
+def _save_sightings(cursor, organization_id: UUID, traces: list[TraceFacts]) -> None:
+    """Remember which agents were seen, when, in which environment and version."""
+    sightings: dict[str, Sight] = {}
+    for trace in sorted(traces, key=lambda trace: trace.last_us):
+        for agent in trace.agents:
+            first, _, environment, version = sightings.get(agent, (trace.started_us, 0, None, None))
+            sightings[agent] = (
+                min(first, trace.started_us),
+                trace.last_us,
+                trace.environment or environment,
+                (trace.agent_version if agent == trace.agent else None) or version,
+            )
     rows = [
         (organization_id, agent, agent, environment, version, moment(first), moment(last))
         for agent, (first, last, environment, version) in sorted(sightings.items())
     ]
+    if not rows:
+        return
     values = ", ".join(["(%s, %s, %s, %s, %s, %s, %s)"] * len(rows))
     cursor.execute(
         "INSERT INTO telemetry_sighting AS known "  # noqa: S608 - placeholders only
