@@ -11,6 +11,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue
 
 from apps.telemetry import dialects
+from apps.telemetry.dialects import tables
 from apps.telemetry.normal import KINDS, STATUSES, Limits, NormalSpan, TooManySpans, WireError
 from apps.telemetry.rules.outcomes import error_category, escalation_reason, is_handover
 from apps.telemetry.rules.waits import continue_silent_tools
@@ -485,8 +486,13 @@ def test_a_tool_that_returned_nothing_is_no_wait_once_its_agent_went_on():
 
 
 def test_names_made_up_by_clients_do_not_fill_the_memory(monkeypatch):
-    monkeypatch.setattr(dialects, "NAMES_KEPT", 50)
-    for batch in range(20):
-        read({f"made.up.{batch}.{number}": "x" for number in range(30)})
-    assert len(dialects._NAMES) <= dialects._TABLE_SIZE + 51
+    monkeypatch.setattr(tables, "PLANS_KEPT", 50)
+    monkeypatch.setattr(tables, "LONGEST_KEPT", 1_000)
+    monkeypatch.setattr(tables, "_plans", {})
+    for number in range(200):
+        read({f"made.up.{number}": "x"})
+        assert len(tables._plans) <= 50
+    kept = len(tables._plans)
+    read({"n" * 1_001: "x"})
+    assert len(tables._plans) == kept
     assert read({"gen_ai.agent.name": "still-known"}).agent == "still-known"

@@ -8,80 +8,19 @@ and within one the earlier line of its FIELDS; then what READERS found, then met
 the attributes never matters. docs/telemetry/dialects.md says it for users.
 """
 
-from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-from apps.telemetry.dialects import agentops_sdk, genai, langfuse, mlflow, openinference, openllmetry, pydantic_ai
-from apps.telemetry.dialects.metadata import read_metadata, read_word
 from apps.telemetry.dialects.nesting import nested
+from apps.telemetry.dialects.tables import DIALECTS, KINDS_BY_WORD, METADATA_RANK, TEXTS, TOKENS, Plan, plan_of
 from apps.telemetry.dialects.values import Found, as_decimal, as_text, as_tokens, unquoted
 from apps.telemetry.normal import Limits, NormalSpan
 from apps.telemetry.rules.outcomes import error_category, escalation_reason, is_handover
 
-DIALECTS = (genai, openinference, openllmetry, langfuse, mlflow, agentops_sdk, pydantic_ai)
+__all__ = ["DIALECTS", "Resource", "bounded", "cut", "normalize"]
 
-Reader = Callable[[Found, Any], None]
-# (rank, field, None), (rank, "", reader), or None for an attribute that stays one.
-Use = tuple[int, str, Reader | None]
-
-METADATA_RANK = 10_000
-NESTED_RANK = 20_000
-# Attributes beyond the tables whose use was worked out once; client-made names must not fill the memory.
-NAMES_KEPT = 20_000
-
-
-def _tables() -> tuple[dict[str, Use | None], dict[str, str], dict[str, Use]]:
-    names: dict[str, Use | None] = {}
-    kinds: dict[str, str] = {}
-    prefixes: dict[str, Use] = {}
-    rank = 0
-    for dialect in DIALECTS:
-        for key, field in dialect.FIELDS.items():
-            rank += 1
-            names.setdefault(key, (rank, field, None))
-        for word, kind in getattr(dialect, "KINDS", {}).items():
-            kinds.setdefault(word, kind)
-    for dialect in DIALECTS:
-        for key, reader in getattr(dialect, "READERS", {}).items():
-            rank += 1
-            names.setdefault(key, (rank, "", reader))
-        for key in getattr(dialect, "METADATA", ()):
-            if key.endswith("."):
-                prefixes[key] = (METADATA_RANK, "", None)
-            else:
-                names.setdefault(key, (METADATA_RANK, "", read_metadata))
-        for prefix in getattr(dialect, "NESTED", ()):
-            prefixes[prefix] = (NESTED_RANK, prefix, None)
-    return names, kinds, prefixes
-
-
-_NAMES, _KINDS, _PREFIXES = _tables()
-_STARTS = tuple(_PREFIXES)
-_UNSEEN: Any = object()
-_TABLE_SIZE = len(_NAMES)
-_TOKENS = frozenset({"input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens"})
-_TEXTS = (
-    "agent",
-    "agent_version",
-    "environment",
-    "task_id",
-    "task_type",
-    "conversation_id",
-    "user_id",
-    "provider",
-    "model",
-    "request_model",
-    "tool",
-    "escalation_reason",
-    "error_type",
-    "status_message",
-)
-# Read, but kept as attributes too: the field holds less than the value says.
-_LOSSY = frozenset({"kind", "node", "function", "total_tokens"})
 # Words for what holds agents together and is none itself, though it is shown like one.
 _GROUPS = frozenset({"session", "workflow", "invoke_workflow"})
-_SHAPES = dict.fromkeys(_TEXTS, "text") | dict.fromkeys(_TOKENS, "tokens") | dict.fromkeys(_LOSSY, "lossy")
 # Kinds whose token sums repeat those of the steps below them.
 _SUMMARIES = frozenset({"agent", "step"})
 _INTERRUPTS = (
@@ -128,22 +67,6 @@ class Resource:
         )
 
 
-def _use_of(key: str) -> Use | None:
-    """Return what an attribute that is in no table is good for, by the start of its name; remembered."""
-    use: Use | None = None
-    if key.startswith(_STARTS):
-        prefix = next(prefix for prefix in _STARTS if key.startswith(prefix))
-        use = _PREFIXES[prefix]
-        if use[0] == METADATA_RANK:
-            reader = read_word(key.removeprefix(prefix))
-            use = (METADATA_RANK, "", reader) if reader else None
-    if len(_NAMES) > _TABLE_SIZE + NAMES_KEPT:
-        for old in list(_NAMES)[_TABLE_SIZE:]:
-            _NAMES.pop(old, None)
-    _NAMES[key] = use
-    return use
-
-
 def normalize(
     *,
     trace_id: str,
@@ -161,57 +84,33 @@ def normalize(
     limits: Limits,
 ) -> NormalSpan:
     """Return the normal form of one OpenTelemetry span; `status_code` is OTLP's 0 unset, 1 ok, 2 error."""
-    found: Found = {}
-    winners: dict[str, tuple[int, str]] = {}
+    plan = plan_of(tuple(attributes))
     rest = resource.attributes.copy()
-    late: list[tuple[int, str, Use]] | None = None
-    names = _NAMES
     limit = limits.attribute_chars
-    for key, value in attributes.items():
-        use = names.get(key, _UNSEEN)
-        if use is _UNSEEN:
-            use = _use_of(key)
-        if use is None:
-            rest[key] = value if type(value) is str and len(value) <= limit else _bounded(value, limit)
-            continue
-        rank, field, reader = use
-        if reader is not None or rank >= METADATA_RANK:
-            if late is None:
-                late = []
-            late.append((rank, key, use))
-            continue
-        winner = winners.get(field)
-        if winner is None:
-            found[field] = value
-            winners[field] = (rank, key)
-        elif rank < winner[0]:
-            if found[field] != value:
-                rest[winner[1]] = _bounded(found[field], limit)
-            found[field] = value
-            winners[field] = (rank, key)
-        elif found[field] != value:
-            rest[key] = _bounded(value, limit)
-    if late is not None:
-        _read_late(found, rest, attributes, late, limit)
+    for key in plan.rest:
+        value = attributes[key]
+        rest[key] = value if type(value) is str and len(value) <= limit else _bounded(value, limit)
+    for key, winner in plan.doubles:
+        if attributes[key] != attributes[winner]:
+            rest[key] = _bounded(attributes[key], limit)
     span = NormalSpan(
         trace_id, span_id, parent_span_id, name[: limits.name_chars] or "unnamed", started_at, duration_us
     )
-    shape_of = _SHAPES.get
-    for field, value in found.items():
-        shape = shape_of(field)
-        if shape == "text":
-            setattr(span, field, value if type(value) is str and 0 < len(value) <= LABEL_CHARS else _label(value))
-        elif shape == "tokens":
-            count = as_tokens(value)
-            setattr(span, field, count)
-            if count is None and field in winners:
-                rest[winners[field][1]] = _bounded(value, limit)
-        elif shape == "lossy" and field in winners:
-            rest[winners[field][1]] = _bounded(value, limit)
+    found: Found = {field: attributes[key] for field, key in plan.others}
+    for field, key in plan.texts:
+        value = attributes[key]
+        setattr(span, field, value if type(value) is str and 0 < len(value) <= LABEL_CHARS else _label(value))
+    for field, key in plan.tokens:
+        count = as_tokens(attributes[key])
+        setattr(span, field, count)
+        if count is None:
+            rest[key] = _bounded(attributes[key], limit)
+    if plan.late:
+        _read_late(span, found, rest, attributes, plan, limit)
     if "reported_cost_usd" in found:
         span.reported_cost_usd = as_decimal(found["reported_cost_usd"])
-        if span.reported_cost_usd is None and "reported_cost_usd" in winners:
-            rest[winners["reported_cost_usd"][1]] = _bounded(found["reported_cost_usd"], limit)
+        if span.reported_cost_usd is None and "reported_cost_usd" in plan.winners:
+            rest[plan.winners["reported_cost_usd"]] = _bounded(found["reported_cost_usd"], limit)
     if "input" in found:
         span.input = cut(as_text(unquoted(found["input"])), limits.content_chars)
     if "output" in found:
@@ -228,8 +127,9 @@ def normalize(
         span.environment = resource.environment
     span.events = events
     _settle_status(span, found, status_code, scope)
-    if span.escalation_reason == "unstated" and "escalation_reason" in winners:
-        rest[winners["escalation_reason"][1]] = _bounded(found["escalation_reason"], limit)
+    if span.escalation_reason == "unstated" and "escalation_reason" in plan.winners:
+        key = plan.winners["escalation_reason"]
+        rest[key] = _bounded(attributes[key], limit)
     if len(rest) > limits.attributes:
         rest = bounded(rest, limits)
     span.attributes = rest
@@ -237,30 +137,36 @@ def normalize(
 
 
 def _read_late(
-    found: Found, rest: dict[str, Any], attributes: dict[str, Any], late: list[tuple[int, str, Use]], limit: int
+    span: NormalSpan, found: Found, rest: dict[str, Any], attributes: dict[str, Any], plan: Plan, limit: int
 ) -> None:
     """Read values with structure, best rank first; each fills only what is still missing.
 
     Usage counts as one thing: cached tokens of one dialect beside the input of another would mean nothing.
     """
-    late.sort(key=lambda item: item[:2])
     families: dict[str, dict[str, Any]] = {}
-    for rank, key, (_, prefix, reader) in late:
+    for key, use in plan.late:
         value = attributes[key]
-        if reader is None:
-            families.setdefault(prefix, {})[key.removeprefix(prefix)] = value
+        if use.reader is None:
+            families.setdefault(use.prefix, {})[key.removeprefix(use.prefix)] = value
             continue
         fresh: Found = {}
-        reader(fresh, value)
-        has_usage = not _TOKENS.isdisjoint(found)
+        use.reader(fresh, value)
+        has_usage = any(getattr(span, field) is not None for field in TOKENS)
         is_held = True
         for field, read in fresh.items():
-            if not (has_usage and field in _TOKENS):
-                is_held = found.setdefault(field, read) == read and is_held
+            if field in TEXTS:
+                present = getattr(span, field)
+                if present is None:
+                    setattr(span, field, _label(read))
+                is_held = is_held and present in (None, read)
+            elif field in TOKENS:
+                if not has_usage:
+                    setattr(span, field, as_tokens(read))
+                is_held = is_held and not has_usage
             else:
-                is_held = False
+                is_held = found.setdefault(field, read) == read and is_held
         # Metadata stays readable as what it was; so does a structure that could not be read or said otherwise.
-        if not fresh or not is_held or rank >= METADATA_RANK:
+        if not fresh or not is_held or use.rank >= METADATA_RANK:
             rest[key] = _bounded(value, limit)
     for prefix, members in families.items():
         whole = nested(members)
@@ -302,7 +208,7 @@ def _settle_usage(span: NormalSpan, found: Found) -> None:
 
 
 def _settle_kind(span: NormalSpan, found: Found) -> None:
-    kind = found.get("mapped_kind") or _KINDS.get(str(found.get("kind", ""))) or found.get("likely_kind")
+    kind = found.get("mapped_kind") or KINDS_BY_WORD.get(str(found.get("kind", ""))) or found.get("likely_kind")
     if kind is None:
         if span.tool:
             kind = "tool"
