@@ -48,3 +48,19 @@ def test_every_api_address_is_in_the_schema(client, db):
     walk(get_resolver().url_patterns)
     missing = {path for path in served if path.startswith("/api/v1/") and not FOREIGN.match(path)} - described
     assert not missing, f"describe them (apps.core.api.schema.describe): {sorted(missing)}"
+
+
+def test_the_reference_needs_no_script_and_shows_every_operation(client, db):
+    response = client.get("/api/docs")
+    text = response.content.decode()
+    assert response.status_code == 200
+    for path in client.get("/api/schema").json()["paths"]:
+        assert f"<code>{path}</code>" in text
+    assert "<script>" not in text
+    assert "//cdn" not in text
+
+
+def test_the_reference_links_only_to_schemas_that_exist(client, db):
+    text = client.get("/api/docs").content.decode()
+    ids = set(re.findall(r'id="([^"]+)"', text))
+    assert set(re.findall(r'href="#([^"]+)"', text)) <= ids

@@ -5,7 +5,7 @@ import json
 from decimal import Decimal
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from apps.registry.rules import document as d
@@ -282,6 +282,7 @@ DOCUMENTS = st.builds(
 
 @settings(max_examples=60, deadline=None)
 @given(DOCUMENTS)
+@example(d.Document("a", "a", security=d.Security(extra={"zones": ["eu"]})))
 def test_writing_and_reading_gives_the_same_document_in_both_shapes_and_in_json(document):
     for shape in SHAPES:
         assert parse_yaml(render_yaml(document, shape)).document == document
@@ -330,6 +331,16 @@ def test_differences_see_a_changed_order_and_a_removed_tool():
     found = changes(parse_yaml(DESIGN).document, bare)
     assert [(change.path, change.kind) for change in found] == [("tools[booking.change]", "removed")]
     assert proposed_step(found) == "major"
+
+
+def test_restrictions_are_compared_by_name():
+    old = parse_yaml(ENTRY).document
+    new = parse_yaml(ENTRY.replace("no_admin_access", "no_refunds").replace(": 100", ": 50")).document
+    assert [change.sentence for change in changes(old, new)] == [
+        "Restrictions: removed “no_admin_access”",
+        "Restrictions max_records_per_query: 100 → 50",
+        "Restrictions: added “no_refunds”",
+    ]
 
 
 def test_lines_number_both_sides_and_leave_gaps():

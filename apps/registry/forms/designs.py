@@ -88,10 +88,14 @@ class DesignForm(forms.Form):
     criticality = forms.ChoiceField(label="Criticality", choices=list(CRITICALITIES.items()))
     etag = forms.CharField(required=False, widget=forms.HiddenInput)
 
-    GROUPS = (
-        ("Agent", ("name", "id", "purpose", "owner_team", "owner_person", "environment", "criticality")),
-        ("Scope", ("in_scope", "out_of_scope")),
+    # Two columns of cards: heading and fields.
+    LEFT = (
+        ("Agent", ("name", "id", "owner_team", "owner_person", "environment", "criticality", "purpose")),
         ("Architecture", ("pattern", "framework", "model_primary", "model_fallback")),
+        ("Scope", ("in_scope", "out_of_scope")),
+        ("Version", ("version", "note")),
+    )
+    RIGHT = (
         (
             "Limits",
             (
@@ -100,13 +104,11 @@ class DesignForm(forms.Form):
                 "max_records_per_query",
                 "max_tool_calls_per_task",
                 "allowed_models",
-                "capabilities",
-                "restrictions",
             ),
         ),
+        ("Capabilities and restrictions", ("capabilities", "restrictions")),
         ("Human oversight", ("approval_required", "escalation_triggers", "approval_requirements")),
         ("Security", ("data_accessed", "permissions_required", "compliance_requirements")),
-        ("Version", ("version", "note")),
     )
 
     def __init__(
@@ -139,9 +141,14 @@ class DesignForm(forms.Form):
         self.tools = Rows("tools", ("name", "purpose", "risk_level"), self.base, self.data if self.is_bound else None)
         self.metrics = Rows("success_metrics", ("metric", "target"), self.base, self.data if self.is_bound else None)
 
-    def grouped(self) -> list[tuple[str, list[forms.BoundField]]]:
-        """Return the fields under their headings."""
-        return [(title, [self[name] for name in names]) for title, names in self.GROUPS]
+    def columns(self) -> list[list[dict[str, Any]]]:
+        """Return the fields as cards in two columns; short fields stand side by side."""
+        return [[self._card(title, names) for title, names in column] for column in (self.LEFT, self.RIGHT)]
+
+    def _card(self, title: str, names: tuple[str, ...]) -> dict[str, Any]:
+        fields = [self[name] for name in names]
+        long = [field for field in fields if isinstance(field.field.widget, forms.Textarea)]
+        return {"title": title, "short": [field for field in fields if field not in long], "long": long}
 
     def clean(self) -> dict[str, Any]:
         """Build the document from what was written; every problem is told at its field."""

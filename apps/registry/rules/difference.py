@@ -2,6 +2,7 @@
 
 import difflib
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -137,7 +138,7 @@ def lines(old: str, new: str, *, context: int = 3) -> list[Line]:
     return found
 
 
-def _compare(path: str, old: Any, new: Any):
+def _compare(path: str, old: Any, new: Any) -> Iterator[Change]:
     if old == new and type(old) is type(new):
         return
     if isinstance(old, dict) and isinstance(new, dict):
@@ -151,10 +152,12 @@ def _compare(path: str, old: Any, new: Any):
         yield Change(path, old, new)
 
 
-def _compare_lists(path: str, old: list, new: list):
+def _compare_lists(path: str, old: list, new: list) -> Iterator[Change]:
     key = _NAMED.get(path)
-    if key or path == "restrictions":
-        before, after = ({_entry_name(item, key): item for item in items} for items in (old, new))
+    if path == "restrictions":
+        yield from _compare_restrictions(old, new)
+    elif key:
+        before, after = ({str(item.get(key)): item for item in items} for items in (old, new))
         for name in [*before, *(name for name in after if name not in before)]:
             yield from _compare(f"{path}[{name}]", before.get(name), after.get(name))
     elif all(isinstance(item, str) for item in [*old, *new]):
@@ -172,7 +175,17 @@ def _compare_lists(path: str, old: list, new: list):
             yield Change(f"{path} order", before_names, after_names)
 
 
-def _entry_name(item: Any, key: str | None) -> str:
-    if isinstance(item, dict):
-        return str(item.get(key)) if key else next(iter(item))
-    return str(item)
+def _compare_restrictions(old: list, new: list) -> Iterator[Change]:
+    """Compare words by themselves and limits by their name."""
+    before, after = (
+        {item if isinstance(item, str) else next(iter(item)): item for item in items} for items in (old, new)
+    )
+    for name in [*before, *(name for name in after if name not in before)]:
+        was, now = before.get(name), after.get(name)
+        if was == now:
+            continue
+        if isinstance(was, str | None) and isinstance(now, str | None):
+            yield Change("restrictions", was, now)
+        else:
+            values = [item.get(name) if isinstance(item, dict) else item for item in (was, now)]
+            yield Change(f"restrictions[{name}]", *values)

@@ -38,6 +38,7 @@ _AGENT_FIELDS = (
     "runtime_constraints",
     "approval_requirements",
 )
+_SECURITY_FIELDS = ("data_accessed", "permissions_required", "compliance_requirements")
 FIELDS = {
     "agent_design": (*_DESIGN_FIELDS, "id", *_AGENT_FIELDS[3:]),
     "agent": (*_AGENT_FIELDS, "name", *_DESIGN_FIELDS[3:]),
@@ -87,7 +88,7 @@ def plain(document: Document) -> dict[str, Any]:
                 _filled({"metric": metric.metric, "target": metric.target}, metric.extra)
                 for metric in document.success_metrics
             ],
-            "security": _lists(document.security, "data_accessed", "permissions_required", "compliance_requirements"),
+            "security": _lists(document.security, *_SECURITY_FIELDS),
             "capabilities": list(document.capabilities),
             "restrictions": [
                 restriction.name if restriction.value is None else {restriction.name: restriction.value}
@@ -151,8 +152,7 @@ def _pretty(value: Any, name: str) -> Any:
     if isinstance(value, dict):
         if name == "security":
             value = {
-                key: item[0] if isinstance(item, list) and len(item) == 1 and isinstance(item[0], str) else item
-                for key, item in value.items()
+                key: item[0] if key in _SECURITY_FIELDS and len(item) == 1 else item for key, item in value.items()
             }
         return {key: _pretty(item, "") for key, item in value.items()}
     if isinstance(value, list):
