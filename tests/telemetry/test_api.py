@@ -79,6 +79,7 @@ def test_metrics_of_a_slice_a_series_and_a_breakdown(acme):
         ("/api/v1/metrics", {"to": "2026-11-01T00:00:00"}),
         ("/api/v1/metrics", {"interval": "1 hour"}),
         ("/api/v1/metrics", {"by": "user"}),
+        ("/api/v1/metrics", {"kind": "patient"}),
         ("/api/v1/metrics", {"interval": "1s"}),
         ("/api/v1/metrics", {"agent": "a\0b"}),
         ("/api/v1/tasks", {"limit": "0"}),
@@ -92,6 +93,15 @@ def test_what_cannot_be_read_is_a_problem_that_names_the_parameter(committed_wor
     assert response.status_code in (400, 422)
     assert response["Content-Type"] == "application/problem+json"
     assert response.json()["errors"][0]["field"] in query
+
+
+def test_latency_is_judged_as_the_agents_kind_asks(committed_world):
+    slow = [span for number in range(30) for span in run(f"s{number}", at=-number * 60, takes=50)]
+    send(committed_world.acme, *slow)
+    latency = get(committed_world, "/api/v1/metrics", agent="support-agent")["metrics"]["latency"]
+    assert (latency["verdict"], latency["healthy_range"], latency["unit"]) == ("unhealthy", [0.0, 30_000.0], "ms")
+    asked = get(committed_world, "/api/v1/metrics", agent="support-agent", kind="background")
+    assert asked["metrics"]["latency"]["verdict"] == "healthy"
 
 
 def test_tasks_are_listed_newest_first_in_pages(acme):

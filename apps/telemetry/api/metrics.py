@@ -8,8 +8,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from apps.core.errors import DomainError
 from apps.core.tenancy import current_organization_id
 from apps.core.times import rfc3339
+from apps.registry.models import Agent
 from apps.telemetry.api.queries import (
     SLICE_PARAMETERS,
     TAGS,
@@ -24,6 +26,7 @@ from apps.telemetry.api.queries import (
 )
 from apps.telemetry.rules import six
 from apps.telemetry.rules.sums import Sums
+from apps.telemetry.selectors.expectations import expectation
 from apps.telemetry.selectors.metrics import DIMENSIONS, Picture, breakdown, series, six_metrics
 from apps.telemetry.services.settle import settle
 
@@ -63,7 +66,11 @@ class Metrics(APIView):
         operation_id="metrics_get",
         parameters=[
             *SLICE_PARAMETERS,
-            parameter("kind", "Kind of agent that decides the latency limit", enum=list(six.LATENCY_LIMITS)),
+            parameter(
+                "kind",
+                "Kind of agent that decides the latency limit (default: as its design says)",
+                enum=list(six.LATENCY_LIMITS),
+            ),
             parameter("interval", "Adds a series: 5m, 1h, 1d …"),
             parameter("by", "Adds a breakdown", enum=["agent", "version", *DIMENSIONS[2:]]),
         ],
@@ -73,9 +80,15 @@ class Metrics(APIView):
         """Return tasks, rates, costs, latency percentiles, and the verdict on each of the six metrics."""
         chosen = read_slice(request.GET)
         kind = read_text(request.GET, "kind")
+        if kind is not None and kind not in six.LATENCY_LIMITS:
+            raise DomainError(
+                f"kind is one of {', '.join(six.LATENCY_LIMITS)}.", code="invalid", field="kind", status=400
+            )
         interval = read_interval(request.GET)
         settle(current_organization_id())
-        picture = six_metrics(chosen, kind=kind if kind in six.LATENCY_LIMITS else six.DEFAULT_KIND)
+        agent = Agent.objects.select_related("current_version").filter(slug=chosen.agent).first()
+        expected = expectation(agent)
+        picture = six_metrics(chosen, kind=kind or expected.kind, baseline=expected.baseline)
         answer = _picture(picture)
         if interval is not None:
             answer["series"] = [{"at": rfc3339(at), **summary(sums)} for at, sums in series(chosen, interval)]
