@@ -1,0 +1,1 @@
+"""Programs that print figures; no test asserts a time."""
