@@ -248,7 +248,7 @@ def main() -> None:
             for offset in (0, 1):
                 owner.execute("SELECT telemetry_ensure_day(%s)", [datetime.date.today() - datetime.timedelta(days=offset)])
             print(f"{'what':<16}{'batch':>6}{'spans/s':>10}{'of raw':>8}")
-            for size in (500, 100):
+            for size in map(int, os.environ.get("SIZES", "500,100").split(",")):
                 raw = raw_copy(served, size)
                 print(f"{'raw COPY':<16}{size:>6}{raw:>10,.0f}{1:>8.0%}", flush=True)
                 for kind in ("otlp-protobuf", "otlp-json", "events"):
