@@ -24,6 +24,19 @@ def percent(share: float | None) -> str:
     return UNKNOWN if share is None else f"{share * 100:.1f}%"
 
 
+def whole_percent(share: float | None) -> str:
+    """Return a share (0 to 1) without decimals: 61%; what is there is never written as 0%."""
+    if share is None:
+        return UNKNOWN
+    return "<1%" if 0 < share < 0.005 else f"{share * 100:.0f}%"
+
+
+def act(action: str) -> str:
+    """Return an audited act as people say it: `agent.registered` is “Registered agent”."""
+    noun, _, verb = action.rpartition(".")
+    return f"{verb[:1].upper()}{verb[1:]} {noun}".replace("_", " ").strip()
+
+
 def points(difference: float | None) -> str:
     """Return a difference of shares as +0.6 pt, with a true minus."""
     if difference is None:
@@ -69,6 +82,15 @@ def duration(microseconds: float | None) -> str:
         hours, rest = divmod(round(whole / 60), 60)
         return f"{hours} h {rest} min" if rest else f"{hours} h"
     return f"{whole // 86_400} days"
+
+
+def whole_duration(microseconds: float) -> str:
+    """Return a limit without decimals: 30 s, 5 min, 1 h."""
+    seconds = round(microseconds / 1e6)
+    for size, unit in ((3600, "h"), (60, "min")):
+        if seconds >= size and seconds % size == 0:
+            return f"{seconds // size} {unit}"
+    return f"{seconds} s"
 
 
 def moment(at: datetime | None, *, now: datetime, zone: tzinfo = UTC) -> str:

@@ -4,7 +4,7 @@ from apps.telemetry.api.metrics import Metrics
 from apps.telemetry.api.prometheus import prometheus
 from apps.telemetry.api.tasks import TaskDetail, TaskOutcome, Tasks
 from apps.telemetry.api.traces import TraceDetail, Traces
-from apps.telemetry.views import fleet, ingest, prices, runs
+from apps.telemetry.views import fleet, ingest, prices, tasks, traces
 
 app_name = "telemetry"
 
@@ -23,11 +23,11 @@ urlpatterns = [
     path("metrics", prometheus, name="prometheus"),
     path("o/<slug:organization>/agents/", fleet.agent_list, name="agent_list"),
     path("o/<slug:organization>/agents/<slug:agent>/", fleet.agent_page, name="agent_page"),
-    path("o/<slug:organization>/first-span/", runs.first_span, name="first_span"),
-    path("o/<slug:organization>/tasks/", runs.task_list, name="task_list"),
-    path("o/<slug:organization>/tasks/<path:task_id>/", runs.task_page_view, name="task_page"),
-    path("o/<slug:organization>/traces/<path:trace_id>/export.json", runs.trace_json, name="trace_json"),
-    path("o/<slug:organization>/traces/<path:trace_id>/", runs.trace_page, name="trace_page"),
+    path("o/<slug:organization>/first-span/", tasks.first_span, name="first_span"),
+    path("o/<slug:organization>/tasks/", tasks.task_list, name="task_list"),
+    path("o/<slug:organization>/tasks/<path:task_id>/", tasks.task_page_view, name="task_page"),
+    path("o/<slug:organization>/traces/<path:trace_id>/export.json", traces.trace_json, name="trace_json"),
+    path("o/<slug:organization>/traces/<path:trace_id>/", traces.trace_page, name="trace_page"),
     # Addresses of other products, so that an agent moves here by changing one setting.
     path("api/public/otel/v1/traces", ingest.traces, name="langfuse_traces"),
     path("api/public/scores", ingest.langfuse_score, name="langfuse_score"),

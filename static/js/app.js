@@ -57,7 +57,15 @@ document.addEventListener("click", async (event) => {
     setTimeout(() => { label.textContent = before; }, 2000);
   }
   if (event.target.closest("[data-theme-switch]")) switchTheme();
+  // The row whose detail is being fetched is the current one at once; the address follows.
+  const row = event.target.closest(".trace a");
+  if (row) markCurrent(row);
 });
+
+function markCurrent(row) {
+  for (const other of document.querySelectorAll(".trace a[aria-current]")) other.removeAttribute("aria-current");
+  row?.setAttribute("aria-current", "true");
+}
 
 document.addEventListener("change", (event) => {
   if (event.target.matches("[data-keys-switch]")) localStorage.setItem("keys", event.target.checked ? "on" : "off");

@@ -20,6 +20,8 @@ VERDICT_WORDS = {"healthy": "Healthy", "watch": "Watch", "unhealthy": "Unhealthy
 
 register.filter("count", formats.count)
 register.filter("percent", formats.percent)
+register.filter("whole_percent", formats.whole_percent)
+register.filter("act_words", formats.act)
 register.filter("points", formats.points)
 register.filter("money", formats.money)
 register.filter("duration", formats.duration)

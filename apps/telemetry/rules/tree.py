@@ -1,6 +1,7 @@
 """The picture of one run: the tree of its steps, where each lies in time, the path that decided how long it took."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from decimal import Decimal
 from typing import NamedTuple, Protocol
 
 
@@ -94,3 +95,28 @@ def critical_path[S: Step](steps: Sequence[S], children: dict[str | None, list[S
 
 def _end(step: Step) -> int:
     return step.started_us + (step.duration_us or 0)
+
+
+def nesting(placed: Sequence[Row]) -> list[tuple[bool, int]]:
+    """Return for each row whether a list of rows below it begins, and how many lists end after it.
+
+    Nested lists can so be written row by row, without recursion, also where the rows were cut off somewhere.
+    """
+    depths = [row.depth for row in placed]
+    following = [*depths[1:], 0][: len(depths)]
+    return [(after > depth, max(0, depth - after)) for depth, after in zip(depths, following, strict=True)]
+
+
+def totals[S: Step](placed: Sequence[Row[S]], amount: Callable[[S], Decimal | None]) -> dict[str, Decimal]:
+    """Return for each step what it and the steps below it amount to; a step is missing where nothing is known."""
+    found: dict[str, Decimal] = {}
+    # What waits for its parent: the amounts of deeper rows, collected from the last row backwards.
+    below: dict[int, Decimal] = {}
+    for row in reversed(placed):
+        own = amount(row.step)
+        under = below.pop(row.depth + 1, None)
+        known = [value for value in (own, under) if value is not None]
+        if known:
+            found[row.step.span_id] = sum(known, Decimal(0))
+            below[row.depth] = below.get(row.depth, Decimal(0)) + found[row.step.span_id]
+    return found

@@ -15,12 +15,13 @@ from apps.telemetry.models import Payload, Span, Task, Trace
 
 # A trace's first step may be so much older than its summary knows (it arrived after the last fold).
 _MARGIN = timedelta(days=7)
+ANY = "any"
 TASK_STATUSES = ("running", "waiting", "succeeded", "failed", "abandoned")
 
 
 @dataclass(frozen=True)
 class RunFilter:
-    """What to list; None: not filtered. `text` searches ids and names."""
+    """What to list; None: not filtered. `text` searches ids and names; an `escalation_reason` of ANY takes each."""
 
     start: datetime | None = None
     end: datetime | None = None
@@ -35,6 +36,7 @@ class RunFilter:
     conversation_id: str | None = None
     user_id: str | None = None
     task_id: str | None = None
+    tool: str | None = None
     text: str | None = None
 
 
@@ -59,6 +61,11 @@ class TraceTree:
 def task_page(chosen: RunFilter, *, cursor: str | None = None, limit: int = 50) -> Page[Task]:
     """Return tasks, the newest first."""
     return _page(_filtered(Task.objects.all(), chosen), "task_id", cursor, limit)
+
+
+def task_count(chosen: RunFilter, *, most: int) -> int:
+    """Return how many tasks there are, `most` for that many and more."""
+    return _filtered(Task.objects.all(), chosen)[:most].count()
 
 
 def trace_page(chosen: RunFilter, *, cursor: str | None = None, limit: int = 50) -> Page[Trace]:
@@ -115,6 +122,11 @@ def _filtered(rows: QuerySet, chosen: RunFilter) -> QuerySet:
         "task_id",
     )
     wanted = {name: value for name in exact if (value := getattr(chosen, name)) is not None}
+    if wanted.get("escalation_reason") == ANY:
+        del wanted["escalation_reason"]
+        rows = rows.exclude(escalation_reason=None)
+    if chosen.tool is not None:
+        wanted["tools__contains"] = [chosen.tool]
     rows = rows.filter(**wanted)
     if chosen.start is not None:
         rows = rows.filter(started_at__gte=chosen.start)

@@ -1,48 +1,48 @@
 """Pages of the fleet: the list of agents and an agent's overview."""
 
-from django.http import Http404, HttpResponse
+from django.core.paginator import Paginator
+from django.http import HttpResponse
 from django.views.decorators.http import require_GET
 
 from apps.core.doors import PageRequest, requires
 from apps.core.pages import page
-from apps.registry.models import STATUSES, Agent
-from apps.telemetry.models import Sighting, Task
-from apps.telemetry.rules.outcomes import ERROR_CATEGORIES, ESCALATION_REASONS
-from apps.telemetry.rules.sums import COMPONENTS
+from apps.registry.selectors import versions
+from apps.telemetry.models import Task
 from apps.telemetry.selectors.expectations import expectation
-from apps.telemetry.selectors.fleet import deployments, fleet
-from apps.telemetry.selectors.metrics import Picture, breakdown, six_metrics
+from apps.telemetry.selectors.fleet import deployments, fleet, fleet_row, sort_fleet, usage
+from apps.telemetry.selectors.metrics import breakdown, six_metrics
 from apps.telemetry.services.settle import settle
+from apps.telemetry.views.breakdowns import outcome_bars, time_bars
+from apps.telemetry.views.rows import finding, heads, read_fleet_filter, shown, states
 from apps.telemetry.views.scope import read_scope
-from apps.telemetry.views.tiles import SHAPES, cards
+from apps.telemetry.views.tiles import SHAPES, cards, read_course
 
-COMPONENT_NAMES = {
-    "model_us": "Models",
-    "tool_us": "Tools",
-    "human_us": "Waiting for people",
-    "queue_us": "Queue",
-    "own_us": "Own work",
-}
+ROWS = 50
+VERSIONS = 5
+CALLED = 10
 
 
 @require_GET
 @requires("agents.view")
 def agent_list(request: PageRequest) -> HttpResponse:
-    """Show the fleet, worst first."""
+    """Show the fleet, worst first; filters, order and page are kept in the address."""
     settle(request.organization.id)
     scope = read_scope(request)
-    wanted = {name: request.GET.get(name, "").strip() for name in ("text", "status", "team", "kind", "sort")}
-    rows = fleet(scope.slice(), **wanted)
+    wanted = read_fleet_filter(request.GET)
+    everyone = fleet(scope.slice())
+    found = sort_fleet(filter(wanted.fits, everyone), wanted.sort, is_descending=wanted.is_descending)
+    pages = Paginator(found, ROWS).get_page(request.GET.get("page"))
     context = {
-        "rows": rows,
         "scope": scope,
         "wanted": wanted,
-        "is_filtered": any(wanted[name] for name in ("text", "status", "team", "kind")),
-        "statuses": STATUSES,
-        "shapes": SHAPES,
-        "teams": sorted({team for team in Agent.objects.values_list("owner_team", flat=True) if team}),
-        "unhealthy_count": sum(1 for row in rows if row.verdict == "unhealthy"),
-        "unregistered_count": sum(1 for row in rows if row.agent is None),
+        "everyone": everyone,
+        "pages": pages,
+        "rows": [shown(row) for row in pages],
+        "heads": heads(wanted),
+        "states": states(everyone, wanted),
+        "teams": sorted({row.agent.owner_team for row in everyone if row.agent and row.agent.owner_team}),
+        "strangers": [row for row in everyone if row.agent is None],
+        "unhealthy_count": sum(row.verdict == "unhealthy" for row in everyone),
     }
     return page(request, "telemetry/agent_list.html", context, part="results")
 
@@ -50,55 +50,32 @@ def agent_list(request: PageRequest) -> HttpResponse:
 @require_GET
 @requires("agents.view")
 def agent_page(request: PageRequest, agent: str) -> HttpResponse:
-    """Show one agent with its six metrics over time and what they are made of."""
+    """Show one agent with its six metrics over time, what they are made of, and its versions."""
     settle(request.organization.id)
-    registered = Agent.objects.select_related("owner_person__user", "current_version").filter(slug=agent).first()
-    sighting = Sighting.objects.filter(agent=agent).first()
-    if registered is None and sighting is None:
-        raise Http404
+    row = fleet_row(agent)
     scope = read_scope(request)
-    expected = expectation(registered)
-    picture = six_metrics(
-        scope.slice(agent=agent),
-        kind=expected.kind,
-        baseline=expected.baseline,
-        zone=request.organization.time_zone,
-    )
-    chosen = picture.slice
+    version = request.GET.get("agent_version") or None
+    expected = expectation(row.agent)
+    chosen = scope.slice(agent=agent, agent_version=version)
+    picture = six_metrics(chosen, kind=expected.kind, baseline=expected.baseline, zone=request.organization.time_zone)
     context = {
+        "row": row,
+        "agent": row.agent,
         "slug": agent,
-        "agent": registered,
-        "sighting": sighting,
         "scope": scope,
-        "tab": "overview",
+        "version": version,
         "picture": picture,
         "state": SHAPES[picture.verdict],
-        "cards": cards(picture.metrics, picture.metrics_before, scope.period_name, deployments(agent, chosen.start)),
+        "finding": finding(picture.metrics, picture.verdict, picture.sums.task_count),
+        "cards": cards(picture, scope, read_course(picture), [] if version else deployments(agent)),
         "signs": [(metric, sign) for metric in picture.metrics.values() for sign in metric.signs],
-        "models": breakdown(chosen, "model"),
-        "versions": breakdown(chosen, "agent_version"),
-        "types": breakdown(chosen, "task_type"),
-        **parts(picture),
-        "failures": Task.objects.filter(agent=agent, status="failed", started_at__gte=chosen.start).order_by(
-            "-started_at"
-        )[:5],
+        "called": usage(picture.slice)[:CALLED],
+        "by_version": breakdown(scope.slice(agent=agent), "agent_version"),
+        "by_type": breakdown(picture.slice, "task_type"),
+        "time": time_bars(picture.sums),
+        **outcome_bars(picture.sums),
+        "failures": Task.objects.filter(agent=agent, status="failed").order_by("-started_at")[:5],
+        "designs": list(versions(row.agent)[:VERSIONS]) if row.agent else [],
+        "tab": "overview",
     }
     return page(request, "telemetry/agent_page.html", context)
-
-
-def parts(picture: Picture) -> dict[str, list[tuple[str, str, float, float]]]:
-    """Return what latency, escalations and errors are made of: (key, name, amount, share of the whole)."""
-    sums = picture.sums
-    times = [(name, COMPONENT_NAMES[name], getattr(sums, name)) for name in COMPONENTS]
-    reasons = [(key, ESCALATION_REASONS.get(key, key), count) for key, count in sums.by_reason.items()]
-    errors = [(key, ERROR_CATEGORIES.get(key, key), count) for key, count in sums.by_error.items()]
-    return {"components": _shares(times), "reasons": _shares(reasons), "errors": _shares(errors)}
-
-
-def _shares(items: list[tuple[str, str, int]]) -> list[tuple[str, str, float, float]]:
-    whole = sum(amount for _, _, amount in items) or 1
-    return [
-        (key, name, amount, round(amount / whole * 100, 1))
-        for key, name, amount in sorted(items, key=lambda item: -item[2])
-        if amount
-    ]

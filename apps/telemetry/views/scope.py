@@ -6,13 +6,14 @@ from datetime import timedelta
 from django.http import HttpRequest
 
 from apps.telemetry.models import Sighting
-from apps.telemetry.selectors.metrics import Slice, recent
+from apps.telemetry.selectors.metrics import Slice, everything, recent
 
-PERIODS = {
+PERIODS: dict[str, tuple[str, timedelta | None]] = {
     "24h": ("Last 24 hours", timedelta(hours=24)),
     "7d": ("Last 7 days", timedelta(days=7)),
     "30d": ("Last 30 days", timedelta(days=30)),
     "90d": ("Last 90 days", timedelta(days=90)),
+    "all": ("All time", None),
 }
 DEFAULT_PERIOD = "7d"
 
@@ -31,24 +32,41 @@ class Scope:
         return [(key, name) for key, (name, _) in PERIODS.items()]
 
     @property
-    def length(self) -> timedelta:
-        """Return the length of the period."""
-        return PERIODS[self.period][1]
+    def name(self) -> str:
+        """Return the period as the control shows it: Last 7 days."""
+        return PERIODS[self.period][0]
 
     @property
-    def period_name(self) -> str:
-        """Return the period as people read it: 7 days."""
-        return PERIODS[self.period][0].removeprefix("Last ")
+    def words(self) -> str:
+        """Return the period inside a sentence: in 7 days; of all time."""
+        return "of all time" if self.period == "all" else f"in {self.name.removeprefix('Last ')}"
+
+    @property
+    def before(self) -> str:
+        """Return what figures are compared with: the 7 days before; nothing for all time."""
+        return "" if self.period == "all" else f"the {self.name.removeprefix('Last ')} before"
+
+    @property
+    def query(self) -> str:
+        """Return the choice as it stands in addresses, to be passed on to other pages."""
+        pairs = [("period", self.period if self.period != DEFAULT_PERIOD else ""), ("environment", self.environment)]
+        return "".join(f"&{name}={value}" for name, value in pairs if value)
 
     def slice(self, **dimensions: str | None) -> Slice:
         """Return the slice of tasks that is meant."""
-        return recent(self.length, environment=self.environment or None, **dimensions)
+        length = PERIODS[self.period][1]
+        chosen = {"environment": self.environment or None, **dimensions}
+        if length is None:
+            whole = everything()
+            return Slice(start=whole.start, end=whole.end, **chosen)
+        return recent(length, **chosen)
 
 
 def read_scope(request: HttpRequest) -> Scope:
     """Read the choice from the address; what is not known there counts as not chosen."""
     period = request.GET.get("period", DEFAULT_PERIOD)
-    environments = sorted(Sighting.objects.exclude(environment=None).values_list("environment", flat=True).distinct())
+    seen = Sighting.objects.exclude(environment=None).exclude(environment="").values_list("environment", flat=True)
+    environments = sorted(set(seen.distinct()))
     environment = request.GET.get("environment", "")
     return Scope(
         period if period in PERIODS else DEFAULT_PERIOD,

@@ -1,13 +1,23 @@
 """Metrics as tiles and cards: value, verdict, shape over time, range; always in this order."""
 
-from datetime import datetime
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import NamedTuple
+from urllib.parse import urlencode
 
 from apps.core import charts, formats
+from apps.telemetry.rules import course
+from apps.telemetry.rules.outcomes import ERROR_CATEGORIES, ESCALATION_REASONS
 from apps.telemetry.rules.six import Metric
+from apps.telemetry.selectors.metrics import Picture, series
+from apps.telemetry.views.scope import Scope
 
-# Six verdict words of the rules → the shapes of the page.
+# Verdict words of the rules → the shapes of the page.
 SHAPES = {"healthy": "healthy", "watch": "watch", "unhealthy": "unhealthy", "no_data": "unknown"}
+LABELS = {"latency": "Latency p95"}
+# Which tasks a figure was computed from: its link into the list of tasks.
+_ROWS = {"error_rate": {"status": "failed"}, "escalation_rate": {"escalation_reason": "any"}}
 
 
 class Tile(NamedTuple):
@@ -18,55 +28,76 @@ class Tile(NamedTuple):
     value: str
     unit: str
     verdict: str
+    words: str
     reason: str
     note: str
-    spark: charts.Spark | None
+    rows: str
     definition: str
-    signs: list[Any]
+    spark: charts.Spark | None = None
 
 
 class Card(NamedTuple):
-    """One metric with its chart."""
+    """One metric with its chart, what it is made of, and its warning signs."""
 
     tile: Tile
     chart: charts.Chart | None
-    extra: str
+    detail: str
+    signs: list[str]
 
 
-def tiles(metrics: dict[str, Metric], before: dict[str, Metric], period: str) -> list[Tile]:
-    """Return the six tiles."""
-    return [_tile(metric, before.get(key), period) for key, metric in metrics.items()]
+class Course(NamedTuple):
+    """The picture's sums at regular intervals."""
+
+    times: list[datetime]
+    sums: list
 
 
-def cards(
-    metrics: dict[str, Metric], before: dict[str, Metric], period: str, events: list[tuple[datetime, str]]
-) -> list[Card]:
-    """Return the six cards with their charts; `events` are marked in each (deployments)."""
+def read_course(picture: Picture) -> Course:
+    """Read the course of a picture at an interval that suits its length and its number of tasks."""
+    chosen = picture.slice
+    if chosen.end - chosen.start > timedelta(days=400) and picture.days:
+        # All time begins with the first task, not with the epoch.
+        chosen = replace(chosen, start=picture.days[0][0])
+    length = chosen.end - chosen.start
+    points = series(chosen, course.interval_for(length, picture.sums.task_count)) if picture.days else []
+    return Course([at for at, _ in points], [sums for _, sums in points])
+
+
+def tiles(picture: Picture, scope: Scope, *, drawn: Course | None = None) -> list[Tile]:
+    """Return the six tiles, with sparklines where a course is given."""
     found = []
-    for key, metric in metrics.items():
-        times = [point.at for point in metric.points]
-        drawn = charts.chart(
-            times,
-            [[point.value for point in metric.points]],
-            band=_band(metric),
-            events=events,
-            texts=charts.Texts(_unit(metric)),
-            label=f"{metric.name} over {period}: {_text(metric)[0]}{_text(metric)[1]}, {metric.verdict_name.lower()}",
-        )
-        found.append(Card(_tile(metric, before.get(key), period), drawn, _extra(metric)))
+    for key, metric in picture.metrics.items():
+        tile = _tile(metric, picture, scope)
+        if drawn is not None:
+            line = [course.values(key, sums, outcome=metric.details.get("outcome"))[0] for sums in drawn.sums]
+            tile = tile._replace(spark=charts.spark(line, band=_band(metric), label=_finding(tile, scope)))
+        found.append(tile)
     return found
 
 
-def _unit(metric: Metric) -> str:
-    return {"share": "share", "usd": "usd"}.get(metric.unit, "us")
+def cards(
+    picture: Picture, scope: Scope, drawn: Course, deployments: Sequence[tuple[datetime, str]] = ()
+) -> list[Card]:
+    """Return the six cards with their charts; deployments are marked in each."""
+    found = []
+    for key, metric in picture.metrics.items():
+        tile = _tile(metric, picture, scope)
+        values = [course.values(key, sums, outcome=metric.details.get("outcome")) for sums in drawn.sums]
+        chart = charts.chart(
+            drawn.times,
+            list(zip(*values, strict=True)),
+            band=_band(metric),
+            events=deployments,
+            texts=charts.Texts(metric.unit),
+            label=_finding(tile, scope),
+            ceiling=1.0 if metric.unit == "share" else None,
+        )
+        found.append(Card(tile, chart, _detail(metric), [f"{sign.title}: {sign.text}" for sign in metric.signs]))
+    return found
 
 
-def _band(metric: Metric) -> tuple[float | None, float | None]:
-    # The range of costs is a share of the value, which the line of dollars does not show.
-    return (None, None) if metric.unit == "usd" else (metric.range_low, metric.range_high)
-
-
-def _text(metric: Metric) -> tuple[str, str]:
+def reading(metric: Metric) -> tuple[str, str]:
+    """Return a metric's value and its unit as they are written."""
     if metric.value is None:
         return formats.UNKNOWN, ""
     if metric.unit == "share":
@@ -78,23 +109,56 @@ def _text(metric: Metric) -> tuple[str, str]:
     return (head, tail) if text.count(" ") == 1 else (text, "")
 
 
-def _tile(metric: Metric, before: Metric | None, period: str) -> Tile:
-    value, unit = _text(metric)
-    values = [point.value for point in metric.points]
-    label = f"{metric.name}: {value}{unit}, {metric.verdict_name.lower()}, over {period}"
-    notes = [note for note in (_difference(metric, before), _range(metric)) if note]
+def spaced(metric: Metric) -> tuple[str, str]:
+    """Return a metric's value and unit to be written as one text: 91.4%, 21.8 s."""
+    value, unit = reading(metric)
+    return value, unit if unit in ("", "%") else f" {unit}"
+
+
+def words(metric: Metric) -> str:
+    """Return the verdict in at most three words: what is wrong rather than that something is."""
+    if metric.verdict == "watch" and metric.signs and metric.reason.startswith(metric.signs[0].title.capitalize()):
+        return metric.signs[0].title
+    if metric.verdict in ("watch", "unhealthy"):
+        for word in ("above", "below"):
+            if f" {word} " in metric.reason:
+                limit = metric.reason.partition(f" {word} ")[2].partition(";")[0]
+                return f"{word.capitalize()} {limit}" if len(limit) <= 8 else metric.verdict_name
+    return metric.verdict_name
+
+
+def _tile(metric: Metric, picture: Picture, scope: Scope) -> Tile:
+    value, unit = reading(metric)
+    notes = [note for note in (_difference(metric, picture.metrics_before.get(metric.key)), limits(metric)) if note]
+    if metric.verdict == "no_data" and not notes:
+        notes = [f"{formats.count(metric.sample)} tasks"]
+    named = metric.details.get("outcome") if metric.key == "business_outcome" else None
     return Tile(
         metric.key,
-        metric.name,
+        named[:1].upper() + named[1:] if named else LABELS.get(metric.key, metric.name),
         value,
         unit,
         SHAPES[metric.verdict],
-        metric.signs[0].title if metric.verdict == "watch" and metric.signs else metric.verdict_name,
+        words(metric),
+        metric.reason,
         " · ".join(notes),
-        charts.spark(values, band=_band(metric), label=label) if len(values) > 1 else None,
+        _rows(metric.key, picture) + scope.query,
         metric.definition,
-        metric.signs,
     )
+
+
+def _rows(key: str, picture: Picture) -> str:
+    chosen = {"agent": picture.slice.agent, "agent_version": picture.slice.agent_version}
+    return urlencode({name: value for name, value in {**chosen, **_ROWS.get(key, {})}.items() if value})
+
+
+def _finding(tile: Tile, scope: Scope) -> str:
+    return f"{tile.label} {scope.words}: {tile.value}{tile.unit}, {tile.words.lower()}"
+
+
+def _band(metric: Metric) -> tuple[float | None, float | None]:
+    # The range of costs is a share of the value, which the line of dollars does not show.
+    return (None, None) if metric.unit == "usd" else (metric.range_low, metric.range_high)
 
 
 def _difference(metric: Metric, before: Metric | None) -> str:
@@ -108,16 +172,43 @@ def _difference(metric: Metric, before: Metric | None) -> str:
     return f"{change * 100:+.0f}%".replace("-", formats.MINUS)
 
 
-def _range(metric: Metric) -> str:
+def limits(metric: Metric) -> str:
+    """Return the healthy range: range 85–95%, under 30 s."""
     low, high = metric.range_low, metric.range_high
-    if metric.unit == "share" and (low is not None or high is not None):
-        if low and high and high < 1:
-            return f"range {low * 100:.0f}–{high * 100:.0f}%"
-        return f"under {high * 100:.0f}%" if high is not None else f"over {(low or 0) * 100:.0f}%"
+    if metric.key == "business_outcome":
+        return f"baseline {low * 100:.0f}%" if low is not None else ""
     if metric.unit == "usd":
-        return "under 10% of value" if metric.details.get("value_share") is not None else ""
-    return f"under {formats.duration(high)}" if high is not None else ""
+        part = metric.details.get("value_share")
+        return f"{part * 100:.1f}% of value, limit 10%" if part is not None else ""
+    if high is None:
+        return ""
+    if metric.unit == "share":
+        return f"range {low * 100:.0f}–{high * 100:.0f}%" if low else f"under {high * 100:.0f}%"
+    return f"under {formats.whole_duration(high)}"
 
 
-def _extra(metric: Metric) -> str:
-    return f"of {formats.count(metric.sample)} tasks" if metric.sample else "no tasks yet"
+def _detail(metric: Metric) -> str:
+    """Return what a metric is made of, in one line."""
+    text = _parts(metric)
+    return text[:1].upper() + text[1:]
+
+
+def _parts(metric: Metric) -> str:
+    details = metric.details
+    if metric.key == "latency":
+        return f"p50 {formats.duration(details['p50_us'])}, p99 {formats.duration(details['p99_us'])}"
+    if metric.key == "cost_per_task":
+        parts = [f"{formats.money(details['total_usd'])} in all", f"p95 {formats.money(details['p95_usd'])}"]
+        unpriced = details["unpriced_tasks"]
+        return ", ".join([*parts, f"{formats.count(unpriced)} tasks with unpriced calls"] if unpriced else parts)
+    if metric.key in ("escalation_rate", "error_rate"):
+        names = ESCALATION_REASONS if metric.key == "escalation_rate" else ERROR_CATEGORIES
+        counts: dict[str, int] = details.get("by_reason") or details.get("by_error") or {}
+        whole = metric.sample or 1
+        top = list(counts.items())[:3]
+        return ", ".join(f"{names.get(name, name).lower()} {hits / whole * 100:.1f}%" for name, hits in top)
+    if metric.key == "success_rate":
+        basis = {"evaluated": "by evaluation", "user": "by users' marks", "without_error": "ended without an error"}
+        return f"{basis[details['basis']]}, {formats.count(details['evaluated']['tasks'])} evaluated"
+    value = details.get("value_per_task_usd")
+    return f"{formats.money(value)} of value a task" if value is not None else ""
