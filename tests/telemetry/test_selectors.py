@@ -4,6 +4,7 @@ import itertools
 import random
 from datetime import timedelta
 from decimal import Decimal
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -88,6 +89,28 @@ def test_a_series_has_every_interval_and_adds_up(fleet, interval):
         assert any(not sums.task_count for _, sums in points) or interval >= timedelta(hours=6)
         with pytest.raises(DomainError, match="more than 2000 points"):
             series(chosen, timedelta(seconds=1))
+
+
+@pytest.mark.committed
+@pytest.mark.parametrize("zone", ["UTC", "America/New_York", "Asia/Tokyo"])
+def test_days_are_those_of_the_organizations_zone_however_they_are_read(fleet, zone):
+    with inside(fleet.acme):
+        short, long = Slice(NOW - 3 * DAY, NOW + DAY), Slice(NOW - 40 * DAY, NOW + DAY)
+        days = six_metrics(short, zone=zone).days
+        assert [(at, sums.stored()) for at, sums in days] == [
+            (at, sums.stored()) for at, sums in six_metrics(long, zone=zone).days
+        ]
+        assert all(at.astimezone(ZoneInfo(zone)).hour == 0 for at, _ in days)
+
+
+@pytest.mark.committed
+def test_counters_can_be_read_without_histograms(fleet):
+    with inside(fleet.acme):
+        whole = Slice(NOW.replace(minute=0) - 3 * DAY, NOW + DAY)
+        counted = read_sums(whole, with_histograms=False)[()]
+        full = plain()
+        assert (counted.by_error, counted.by_reason, counted.cost_usd) == (full.by_error, full.by_reason, full.cost_usd)
+        assert (counted.task_count, counted.latency.count) == (120, 0)
 
 
 @pytest.mark.committed

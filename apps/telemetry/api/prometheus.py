@@ -90,7 +90,9 @@ def exposition() -> str:
 
 
 def _counters() -> list[str]:
-    ever = _labelled(read_sums(everything(), by=("agent", "environment", "model")), "agent", "env", "model")
+    ever = _labelled(
+        read_sums(everything(), by=("agent", "environment", "model"), with_histograms=False), "agent", "env", "model"
+    )
     lines = _family(
         "agent_tasks_total",
         "counter",

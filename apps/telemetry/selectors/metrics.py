@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import msgspec
 from django.db import connection
@@ -95,8 +96,12 @@ def six_metrics(
     chosen: Slice, *, kind: str = six.DEFAULT_KIND, baseline: six.Baseline | None = None, zone: str = "UTC"
 ) -> Picture:
     """Return the six metrics of a slice, compared with the period before."""
-    days = _by_time(read_sums(chosen, by=("day",), zone=zone))
-    hours = _by_time(read_sums(chosen, by=("hour",))) if chosen.end - chosen.start <= LONGEST_CLOCK else []
+    hours: list[tuple[datetime, Sums]] = []
+    if chosen.end - chosen.start <= LONGEST_CLOCK:
+        hours = _by_time(read_sums(chosen, by=("hour",)))
+        days = _days_of(hours, zone)
+    else:
+        days = _by_time(read_sums(chosen, by=("day",), zone=zone))
     sums = Sums.of(part for _, part in days)
     before = read_sums(chosen.before).get((), Sums())
     return Picture(
@@ -167,15 +172,20 @@ def series(chosen: Slice, interval: timedelta, *, zone: str = "UTC") -> list[tup
     return [(at, found.get(at, Sums())) for at in (first + interval * step for step in range(count))]
 
 
-def read_sums(chosen: Slice, *, by: Sequence[str] = (), zone: str = "UTC") -> dict[Key, Sums]:
-    """Return the slice's sums per value of `by` (DIMENSIONS, "hour", "day"); without `by` under the key ()."""
+def read_sums(
+    chosen: Slice, *, by: Sequence[str] = (), zone: str = "UTC", with_histograms: bool = True
+) -> dict[Key, Sums]:
+    """Return the slice's sums per value of `by` (DIMENSIONS, "hour", "day"); without `by` under the key ().
+
+    Without histograms (counters over years) there are no percentiles.
+    """
     first, last = _ceil(chosen.start), _floor(chosen.end)
     if chosen.end > timezone.now():
         # Nothing has begun after now, so the running hour counts whole.
         last = _ceil(chosen.end)
     if first >= last:
         return _read_tasks(chosen, by, zone=zone)
-    found = _read_hours(replace(chosen, start=first, end=last), by, zone)
+    found = _read_hours(replace(chosen, start=first, end=last), by, zone, with_histograms)
     for edge in (replace(chosen, end=first), replace(chosen, start=last)):
         if edge.start < edge.end:
             for key, sums in _read_tasks(edge, by, zone=zone).items():
@@ -183,7 +193,7 @@ def read_sums(chosen: Slice, *, by: Sequence[str] = (), zone: str = "UTC") -> di
     return found
 
 
-def _read_hours(chosen: Slice, by: Sequence[str], zone: str) -> dict[Key, Sums]:
+def _read_hours(chosen: Slice, by: Sequence[str], zone: str, with_histograms: bool) -> dict[Key, Sums]:
     where, values = _where(chosen, "hour")
     keys, key_values = _keys(by, "hour", zone)
     sums = [f"sum({name})::bigint" for name in COUNTERS] + [f"sum({name})" for name in AMOUNTS]
@@ -199,7 +209,10 @@ def _read_hours(chosen: Slice, by: Sequence[str], zone: str) -> dict[Key, Sums]:
             if row[width]:
                 found.setdefault(row[:width], Sums()).add_counts(row[width:])
         columns = [*keys, "by_reason", "by_error", "by_outcome"]
-        columns += ["latency_buckets", "latency_counts", "cost_buckets", "cost_counts"]
+        if with_histograms:
+            columns += ["latency_buckets", "latency_counts", "cost_buckets", "cost_counts"]
+        else:
+            where += " AND NOT (by_reason = '{}' AND by_error = '{}' AND by_outcome = '{}')"
         cursor.execute(
             f"SELECT {', '.join(columns)} FROM telemetry_taskhour WHERE {where}",  # noqa: S608 - names from this module
             [*key_values, *values],
@@ -212,8 +225,9 @@ def _read_hours(chosen: Slice, by: Sequence[str], zone: str) -> dict[Key, Sums]:
             reasons, errors, outcomes, *arrays = row[width:]
             if reasons != "{}" or errors != "{}" or outcomes != "{}":
                 part.add_maps(*(msgspec.json.decode(text) for text in (reasons, errors, outcomes)))
-            part.latency.merge_arrays(arrays[0], arrays[1])
-            part.cost.merge_arrays(arrays[2], arrays[3])
+            if with_histograms:
+                part.latency.merge_arrays(arrays[0], arrays[1])
+                part.cost.merge_arrays(arrays[2], arrays[3])
     return found
 
 
@@ -261,6 +275,16 @@ def _keys(by: Sequence[str], moment: str, zone: str) -> tuple[list[str], list[An
 
 def _by_time(found: dict[Key, Sums]) -> list[tuple[datetime, Sums]]:
     return sorted(((key[0], sums) for key, sums in found.items()), key=lambda item: item[0])
+
+
+def _days_of(hours: Iterable[tuple[datetime, Sums]], zone: str) -> list[tuple[datetime, Sums]]:
+    """Sum hours up to the days of a time zone."""
+    local = ZoneInfo(zone)
+    found: dict[datetime, Sums] = {}
+    for at, sums in hours:
+        midnight = at.astimezone(local).replace(hour=0, minute=0, second=0, microsecond=0).astimezone(UTC)
+        found.setdefault(midnight, Sums()).add(sums)
+    return sorted(found.items())
 
 
 def _binned(parts: Iterable[tuple[datetime, Sums]], interval: timedelta) -> dict[datetime, Sums]:
