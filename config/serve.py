@@ -92,6 +92,8 @@ class Child:
                 self.failures = 0
             return
         if not self.start_after:
+            # A master that was killed leaves its own children behind, which would go on holding the port.
+            end_group(self.process.pid)
             pause = min(0.5 * 2**self.failures, 15.0)
             self.failures += 1
             self.start_after = now + pause
@@ -105,6 +107,14 @@ class Child:
                 return
             self.started_at = time.monotonic()
             log.follow(self.name, self.process)
+
+
+def end_group(leader: int) -> None:
+    """Kill what is left of a dead child's process group (every child leads one of its own)."""
+    try:
+        os.killpg(leader, signal.SIGKILL)
+    except ProcessLookupError:
+        return
 
 
 class Log:
@@ -196,12 +206,12 @@ class Supervisor:
             raise EmbeddedError(f"AgentOps already runs with its data in {self.home}.") from error
         if not self.port.isdigit() or not 0 < int(self.port) < 65536:
             raise EmbeddedError(f"PORT is {self.port!r}: write a number from 1 to 65535.")
-        with socket.socket() as probe_socket:
-            probe_socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe_socket.bind((os.environ.get("HOST", "127.0.0.1"), int(self.port)))
-            except OSError as error:
-                raise EmbeddedError(f"Port {self.port} is in use: start with another, PORT=8001 make run.") from error
+        # A run that was killed a moment ago may not have let go of it yet.
+        deadline = time.monotonic() + 3
+        while not _is_free(int(self.port)):
+            if time.monotonic() > deadline:
+                raise EmbeddedError(f"Port {self.port} is in use: start with another, PORT=8001 make run.")
+            time.sleep(0.2)
         # Left from a run that was killed: nobody answers at its address now.
         self.demo.hide()
 
@@ -306,7 +316,8 @@ class Supervisor:
 
     def _stop(self) -> None:
         """End the children, the last started first; the databases go when nobody needs them any more."""
-        self.demo.hide()
+        if self.children:
+            self.demo.hide()
         order = [child for child in reversed(self.children) if child.name not in ("postgres", "valkey")]
         databases = [child for child in reversed(self.children) if child.name in ("postgres", "valkey")]
         for group in (order, databases):
@@ -320,8 +331,19 @@ class Supervisor:
                 if child.process.poll() is None:
                     child.process.kill()
                     child.process.wait()
+                end_group(child.process.pid)
         if self.children:
             self.log.say("ended; the data stay in " + str(self.home))
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((os.environ.get("HOST", "127.0.0.1"), port))
+        except OSError:
+            return False
+    return True
 
 
 def main() -> int:

@@ -246,7 +246,9 @@ def main() -> None:
     with Installation(worker="--no-worker" not in sys.argv) as served:
         with contextlib.closing(psycopg.connect(os.environ["DATABASE_URL"], autocommit=True)) as owner:
             for offset in (0, 1):
-                owner.execute("SELECT telemetry_ensure_day(%s)", [datetime.date.today() - datetime.timedelta(days=offset)])
+                owner.execute(
+                    "SELECT telemetry_ensure_day(%s)", [datetime.date.today() - datetime.timedelta(days=offset)]
+                )
             print(f"{'what':<16}{'batch':>6}{'spans/s':>10}{'of raw':>8}")
             for size in map(int, os.environ.get("SIZES", "500,100").split(",")):
                 raw = raw_copy(served, size)

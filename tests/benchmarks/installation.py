@@ -68,16 +68,21 @@ class Installation:
 
     def _manage(self, *arguments: str) -> None:
         subprocess.run(
-            [command_of("prepare")[0], "manage.py", *arguments, "--verbosity", "0"], check=True, stdout=subprocess.DEVNULL
+            [command_of("prepare")[0], "manage.py", *arguments, "--verbosity", "0"],
+            check=True,
+            stdout=subprocess.DEVNULL,
         )
 
     def web_memory_mb(self) -> float:
         """Return the resident memory of all web processes together (shared pages counted once per process: PSS)."""
         total = 0
         pids = [self.children[0].pid]
-        pids += [int(pid) for pid in subprocess.run(
-            ["pgrep", "-P", str(self.children[0].pid)], capture_output=True, text=True, check=False
-        ).stdout.split()]
+        pids += [
+            int(pid)
+            for pid in subprocess.run(
+                ["pgrep", "-P", str(self.children[0].pid)], capture_output=True, text=True, check=False
+            ).stdout.split()
+        ]
         for pid in pids:
             for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
                 if line.startswith("Pss:"):
