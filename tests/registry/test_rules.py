@@ -140,6 +140,7 @@ def test_unknown_keys_are_kept_at_their_place():
         ("", 1, 1, "empty"),
         ("agent:\n  id: a\n---\nagent:\n  id: b\n", 3, 1, "second document"),
         ("agent:\n  id: &x a\n  owner: *x\n", 3, 10, "write the value out"),
+        ("agent:\n  id: a\n  <<: {x: 1}\n", 3, 3, "Merge keys"),
         ("agent:\n  id: a\n  owner: !!python/object:os.system x\n", 3, 10, "tag"),
         ("agent:\n  id: a\n  owner: \x00\n", 3, 10, "U+0000"),
         ("agent:\n  id: a\n  big: 12345678901234567890\n", 3, 8, "in quotes"),
@@ -214,7 +215,7 @@ ANYTHING = st.recursive(
 
 
 def extra(*known: str):
-    return st.dictionaries(NAME.filter(lambda key: key not in known and key != "<<"), ANYTHING, max_size=2)
+    return st.dictionaries(NAME.filter(lambda key: key not in known), ANYTHING, max_size=2)
 
 
 def optional(strategy):
@@ -223,7 +224,7 @@ def optional(strategy):
 
 DOCUMENTS = st.builds(
     d.Document,
-    name=NAME.filter(lambda name: name),
+    name=NAME,
     slug=st.from_regex(r"[a-z][a-z0-9]{0,8}(-[a-z0-9]{1,5}){0,2}", fullmatch=True).filter(is_slug),
     version=optional(st.sampled_from(["1.0.0", "0.1.0-rc.1", "2.3.4+build.5"])),
     owner=st.builds(d.Owner, optional(NAME), optional(NAME), extra("team", "person")),
@@ -275,13 +276,14 @@ DOCUMENTS = st.builds(
             "allowed_models",
         ),
     ),
-    approval_requirements=st.dictionaries(NAME.filter(lambda key: key != "<<"), TEXT, max_size=2),
+    approval_requirements=st.dictionaries(NAME, TEXT, max_size=2),
     extra=extra(*plain(parse_yaml(DESIGN).document), *plain(parse_yaml(ENTRY).document)),
 )
 
 
 @settings(max_examples=60, deadline=None)
 @given(DOCUMENTS)
+@example(d.Document("a", "a", restrictions=(d.Restriction("<<", []),)))
 @example(d.Document("a", "a", security=d.Security(extra={"zones": ["eu"]})))
 def test_writing_and_reading_gives_the_same_document_in_both_shapes_and_in_json(document):
     for shape in SHAPES:

@@ -248,7 +248,7 @@ def _attach(event: Any, node: Node, open_nodes: list[tuple[Node, Node | None]]) 
             _stop(event, "A key must be a plain word, not a list or mapping.")
         text = str(node.value).lower() if isinstance(node.value, bool) else str(node.value)
         node.value = "null" if node.value is None else text
-        if node.value == "<<":
+        if node.value == "<<" and event.style is None:
             _stop(event, "Merge keys (<<) are not read; write the keys out.")
         first = next((known for known, _ in parent.value if known.value == node.value), None)
         if first is not None:
