@@ -47,13 +47,33 @@ class ErrorMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         """Pass the request on; also answers a DomainError raised by the layers below the views."""
         try:
-            return self.get_response(request)
+            response = self.get_response(request)
         except DomainError as error:
             return answer(request, error)
+        if response.status_code >= 400 and is_api(request) and response.get("Content-Type", "").startswith("text/html"):
+            return _as_problem(request, response)
+        return response
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
         """Answer a DomainError that a view raised; anything else is Django's."""
         return answer(request, exception) if isinstance(exception, DomainError) else None
+
+
+def _as_problem(request: HttpRequest, page: HttpResponse) -> HttpResponse:
+    """Return Django's own error page (an unknown address, a wrong method, a fault) as a program reads it."""
+    code, message = _FRAMEWORK_ERRORS.get(page.status_code, ("refused", "The request was refused."))
+    response = answer(request, DomainError(message, code=code, status=page.status_code))
+    if "Allow" in page:
+        response["Allow"] = page["Allow"]
+    return response
+
+
+_FRAMEWORK_ERRORS = {
+    400: ("bad_request", "The request cannot be read."),
+    404: ("missing", "Nothing answers at this address."),
+    405: ("method_not_allowed", "This address does not answer that method."),
+    500: ("internal_error", "Something failed on our side; the request id finds it in the log."),
+}
 
 
 def answer(request: HttpRequest, error: DomainError) -> HttpResponse:

@@ -21,7 +21,9 @@ from apps.core.api.exchange import (
     YamlRenderer,
     YamlText,
     if_match,
+    one_of,
     tagged,
+    text_body,
 )
 from apps.core.api.paging import CursorPages
 from apps.core.errors import TooLarge
@@ -39,7 +41,7 @@ from apps.registry.services.idempotency import answer_once, fingerprint
 TAGS = ["Registry"]
 BODY = {
     "application/json": SUBMISSION,
-    "application/yaml": {"type": "string", "description": "The same as YAML, in either shape."},
+    "application/yaml": {**SUBMISSION, "description": "The same as YAML, in either shape."},
 }
 IDEMPOTENCY_KEY = OpenApiParameter(
     "Idempotency-Key",
@@ -48,7 +50,7 @@ IDEMPOTENCY_KEY = OpenApiParameter(
 )
 IF_MATCH = OpenApiParameter("If-Match", location="header", description="The ETag that the change was made against.")
 SHAPE = OpenApiParameter("shape", enum=list(SHAPES), description="Shape of the YAML answer (Accept: application/yaml).")
-YAML_TEXT = {("200", "application/yaml"): {"type": "string"}}
+YAML_DESIGN = {"type": "object", "description": "The design under agent_design or agent."}
 
 
 class OwnerOut(serializers.Serializer):
@@ -117,7 +119,7 @@ class DesignBody(APIView):
 
     def submission(self, request: Request) -> tuple[Submission, str]:
         """Return the design that was sent and, for YAML, its text."""
-        sent: Any = request.data
+        sent = text_body(request)
         submission = read_design(sent.text, sent.language)
         return submission, sent.text if sent.language == "yaml" else ""
 
@@ -134,7 +136,7 @@ class AgentsView(DesignBody, generics.ListAPIView):
         asked = self.request.query_params
         return selectors.agents(
             text=asked.get("q", ""),
-            status=asked.get("status", ""),
+            status=one_of(self.request._request, "status", STATUSES),
             environment=asked.get("environment", ""),
             team=asked.get("team", ""),
         )
@@ -185,13 +187,15 @@ class AgentView(DesignBody):
         operation_id="agents_read",
         summary="Read an agent",
         parameters=[SHAPE],
-        responses={(200, "application/json"): AgentDesignOut, (200, "application/yaml"): str},
+        responses={(200, "application/json"): AgentDesignOut, (200, "application/yaml"): YAML_DESIGN},
     )
     def get(self, request: Request, slug: str) -> Response:
         """Return the agent with its current design (JSON), or the design alone (YAML)."""
+        shape = asked_shape(request)
         agent = selectors.agent_by_slug(slug)
         if request.accepted_renderer.format == "yaml" and agent.current_version:
-            return tagged(request._request, Response(as_yaml(request, agent.current_version)), agent.etag)
+            text = render_yaml(selectors.design_of(agent.current_version), shape)
+            return tagged(request._request, Response(text), agent.etag)
         return tagged(request._request, Response(AgentDesignOut(agent).data), agent.etag)
 
     @extend_schema(
@@ -274,13 +278,14 @@ class VersionView(APIView):
         operation_id="versions_read",
         summary="Read a version",
         parameters=[SHAPE],
-        responses={(200, "application/json"): VersionDesignOut, (200, "application/yaml"): str},
+        responses={(200, "application/json"): VersionDesignOut, (200, "application/yaml"): YAML_DESIGN},
     )
     def get(self, request: Request, slug: str, version: str) -> Response:
         """Return a version with its design (JSON), or the design alone (YAML)."""
+        shape = asked_shape(request)
         found = selectors.version_by_label(selectors.agent_by_slug(slug), version)
         if request.accepted_renderer.format == "yaml":
-            return tagged(request._request, Response(as_yaml(request, found)), found.etag)
+            return tagged(request._request, Response(render_yaml(selectors.design_of(found), shape)), found.etag)
         return tagged(request._request, Response(VersionDesignOut(found).data), found.etag)
 
 
@@ -349,10 +354,9 @@ def once(request: Request, act: Callable[[], HttpResponse]) -> HttpResponse:
     )
 
 
-def as_yaml(request: Request, version: AgentVersion) -> str:
-    """Return a version's design as YAML in the shape that is asked for."""
-    shape = request.query_params.get("shape", "agent_design")
-    return render_yaml(selectors.design_of(version), shape if shape in SHAPES else "agent_design")
+def asked_shape(request: Request) -> str:
+    """Return the YAML shape that is asked for."""
+    return one_of(request._request, "shape", SHAPES, otherwise="agent_design")
 
 
 def json_response(request: Request, data: dict) -> Response:

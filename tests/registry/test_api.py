@@ -103,6 +103,11 @@ def test_errors_tell_line_column_and_what_is_allowed(api, agent, world):
         ("post", AGENTS, b"\xff\xfe", YAML, 400),
         ("post", AGENTS, "x" * 1_000_001, YAML, 413),
         ("post", AGENTS, DESIGN, YAML, 409),
+        ("post", AGENTS, "", YAML, 400),
+        ("post", AGENTS, " ", "application/json", 400),
+        ("put", AGENT, "", YAML, 400),
+        ("get", f"{AGENT}/nothing/here", "", YAML, 404),
+        ("get", f"{AGENTS}/ü", "", YAML, 404),
         ("delete", AGENT, "", YAML, 405),
         ("put", f"{AGENTS}/nobody", DESIGN, YAML, 404),
         ("put", f"{AGENT}/status", '{"status": "enabled"}', "application/json", 422),
@@ -113,7 +118,7 @@ def test_errors_tell_line_column_and_what_is_allowed(api, agent, world):
 def test_what_cannot_be_done_is_a_problem_and_changes_nothing(
     api, agent, world, method, path, body, content_type, status
 ):
-    response = getattr(api, method)(path, body, content_type=content_type)
+    response = api.generic(method.upper(), path, body, content_type=content_type)
     assert response.status_code == status, response.content
     assert response["Content-Type"] == "application/problem+json"
     assert response.json()["status"] == status
@@ -191,7 +196,8 @@ def test_agents_come_in_pages(api, world):
         cursor = page["next"]
     assert seen == [f"agent-{number}" for number in range(5)]
     assert [agent["slug"] for agent in api.get(AGENTS, {"q": "agent 3"}).json()["data"]] == ["agent-3"]
-    for wrong in ({"limit": 0}, {"limit": "many"}, {"limit": 101}, {"cursor": "nonsense"}):
+    assert api.get(f"{AGENTS}/agent-1", {"shape": "x"}, headers={"Accept": YAML}).status_code == 400
+    for wrong in ({"status": "enabled"}, {"limit": 0}, {"limit": "many"}, {"limit": 101}, {"cursor": "nonsense"}):
         assert api.get(AGENTS, wrong).status_code == 400, wrong
 
 

@@ -1,5 +1,6 @@
 """Bodies and entity tags: JSON or YAML by content type, If-Match and If-None-Match."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -71,6 +72,25 @@ class YamlRenderer(BaseRenderer):
     def render(self, data: Any, accepted_media_type=None, renderer_context=None) -> bytes:
         """Return the text."""
         return str(data).encode()
+
+
+def text_body(request: Any) -> Text:
+    """Return the body that a text parser kept; raises a 400 where nothing was sent."""
+    sent = request.data
+    if not isinstance(sent, Text) or not sent.text.strip():
+        raise DomainError("The body is empty.", code="body_missing", status=400)
+    return sent
+
+
+def one_of(request: HttpRequest, name: str, allowed: Iterable[str], *, otherwise: str = "") -> str:
+    """Return a query parameter that has a few values; raises a 400 naming them."""
+    sent = request.GET.get(name, "")
+    if not sent:
+        return otherwise
+    if sent not in allowed:
+        message = f"{name} is one of {', '.join(allowed)}."
+        raise DomainError(message, code="parameter_invalid", field=name, status=400)
+    return sent
 
 
 def if_match(request: HttpRequest) -> str | None:
