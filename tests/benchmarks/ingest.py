@@ -7,7 +7,6 @@ Twenty spans a trace, sixteen columns and about 630 bytes of attributes each; fo
 """
 
 import base64
-import contextlib
 import datetime
 import http.client
 import json
@@ -243,21 +242,24 @@ def write_raw(organization: str, size: int, index: int, ready, results) -> None:
 
 def main() -> None:
     """Print one row per kind and batch size."""
-    with Installation(worker="--no-worker" not in sys.argv) as served:
-        with contextlib.closing(psycopg.connect(os.environ["DATABASE_URL"], autocommit=True)) as owner:
-            for offset in (0, 1):
-                owner.execute(
-                    "SELECT telemetry_ensure_day(%s)", [datetime.date.today() - datetime.timedelta(days=offset)]
-                )
-            print(f"{'what':<16}{'batch':>6}{'spans/s':>10}{'of raw':>8}")
-            for size in map(int, os.environ.get("SIZES", "500,100").split(",")):
-                raw = raw_copy(served, size)
-                print(f"{'raw COPY':<16}{size:>6}{raw:>10,.0f}{1:>8.0%}", flush=True)
-                for kind in ("otlp-protobuf", "otlp-json", "events"):
-                    owner.execute("TRUNCATE telemetry_span, telemetry_payload, telemetry_touch")
-                    rate = measure(served, kind, size)
-                    print(f"{kind:<16}{size:>6}{rate:>10,.0f}{rate / raw:>8.0%}", flush=True)
-            print(f"memory of the web processes: {served.web_memory_mb():.0f} MB")
+    with (
+        Installation(worker="--no-worker" not in sys.argv) as served,
+        psycopg.connect(os.environ["DATABASE_URL"], autocommit=True) as owner,
+    ):
+        for offset in (0, 1):
+            owner.execute(
+                "SELECT telemetry_ensure_day(%s)",
+                [datetime.datetime.now(datetime.UTC).date() - datetime.timedelta(days=offset)],
+            )
+        print(f"{'what':<16}{'batch':>6}{'spans/s':>10}{'of raw':>8}")
+        for size in map(int, os.environ.get("SIZES", "500,100").split(",")):
+            raw = raw_copy(served, size)
+            print(f"{'raw COPY':<16}{size:>6}{raw:>10,.0f}{1:>8.0%}", flush=True)
+            for kind in ("otlp-protobuf", "otlp-json", "events"):
+                owner.execute("TRUNCATE telemetry_span, telemetry_payload, telemetry_touch")
+                rate = measure(served, kind, size)
+                print(f"{kind:<16}{size:>6}{rate:>10,.0f}{rate / raw:>8.0%}", flush=True)
+        print(f"memory of the web processes: {served.web_memory_mb():.0f} MB")
 
 
 if __name__ == "__main__":
