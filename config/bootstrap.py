@@ -57,6 +57,7 @@ def check(rest):
         AGENTOPS_EMBEDDED="0",
         ALLOWED_HOSTS="agentops.example",
         PUBLIC_URL="https://agentops.example",
+        EMAIL_URL="smtp://agentops:secret@mail.example:587",
         SECRET_KEY=hashlib.sha512(b"deploy check").hexdigest() + "-_",
     )
     steps = [

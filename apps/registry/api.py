@@ -33,7 +33,7 @@ from apps.registry.forms.sent import read_design
 from apps.registry.models import Agent, AgentVersion
 from apps.registry.rules.json_schema import SUBMISSION
 from apps.registry.rules.reading import SHAPES, Submission
-from apps.registry.rules.statuses import STATUSES
+from apps.registry.rules.statuses import STATUS_CHOICES, STATUSES
 from apps.registry.rules.writing import render_yaml
 from apps.registry.services import agents as services
 from apps.registry.services.idempotency import answer_once, fingerprint
@@ -83,7 +83,7 @@ class AgentOut(serializers.Serializer):
     name = serializers.CharField()
     purpose = serializers.CharField()
     owner = serializers.SerializerMethodField()
-    status = serializers.ChoiceField(choices=list(STATUSES))
+    status = serializers.ChoiceField(choices=STATUS_CHOICES)
     status_reason = serializers.CharField()
     environment = serializers.CharField()
     criticality = serializers.CharField()
@@ -108,7 +108,7 @@ class AgentDesignOut(AgentOut):
 class StatusIn(serializers.Serializer):
     """The wanted status; steps that stop an agent or lead back need a reason."""
 
-    status = serializers.ChoiceField(choices=list(STATUSES))
+    status = serializers.ChoiceField(choices=STATUS_CHOICES)
     reason = serializers.CharField(required=False, allow_blank=True, default="", max_length=2000)
 
 

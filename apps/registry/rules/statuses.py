@@ -8,6 +8,8 @@ STATUSES = {
     "retired": "Retired",
 }
 
+STATUS_CHOICES = [(key, key) for key in STATUSES]
+
 # status → what may follow it. Backward and stopping steps ask for a reason.
 TRANSITIONS: dict[str, tuple[str, ...]] = {
     "draft": ("pilot", "retired"),
