@@ -242,3 +242,16 @@ def test_prometheus_text_carries_the_guides_names(acme):
     names = [line.split()[2] for line in text.splitlines() if line.startswith("# TYPE")]
     assert len(names) == len(set(names))
     assert "support-agent" not in acme.api("globex").get("/metrics").content.decode()
+
+
+def test_no_series_appears_twice_and_labels_are_escaped(committed_world):
+    send(
+        committed_world.acme,
+        *run("a", task_type='a "quoted" type'),
+        *run("b", task_type=""),
+        *run("c"),
+    )
+    text = committed_world.api().get("/metrics").content.decode()
+    series = [line.rpartition(" ")[0] for line in text.splitlines() if not line.startswith("#")]
+    assert len(series) == len(set(series))
+    assert 'task_type="a \\"quoted\\" type"' in text

@@ -142,8 +142,14 @@ def _counters() -> list[str]:
 
 
 def _labelled(found: dict[tuple, Sums], *names: str) -> list[tuple[Labels, Sums]]:
-    ordered = sorted(found.items(), key=lambda item: tuple(value or "" for value in item[0]))
-    return [({name: value for name, value in zip(names, key, strict=True) if value}, sums) for key, sums in ordered]
+    """Return sums with their labels; an unknown value is no label, as an empty one is to Prometheus."""
+    merged: dict[tuple[str, ...], Sums] = {}
+    for key, sums in found.items():
+        merged.setdefault(tuple(value or "" for value in key), Sums()).add(sums)
+    return [
+        ({name: value for name, value in zip(names, key, strict=True) if value}, sums)
+        for key, sums in sorted(merged.items())
+    ]
 
 
 def _rates(parts: list[tuple[Labels, Sums]], rate: str, by: str, label: str, whole: str) -> Iterable[Sample]:
