@@ -46,6 +46,8 @@ class ErrorMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         """Pass the request on; also answers a DomainError raised by the layers below the views."""
+        if "\x00" in request.path_info or "%00" in request.META.get("QUERY_STRING", ""):
+            return answer(request, DomainError("An address cannot hold NUL.", code="bad_request", status=400))
         try:
             response = self.get_response(request)
         except DomainError as error:

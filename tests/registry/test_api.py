@@ -107,6 +107,7 @@ def test_errors_tell_line_column_and_what_is_allowed(api, agent, world):
         ("post", AGENTS, " ", "application/json", 400),
         ("put", AGENT, "", YAML, 400),
         ("get", f"{AGENT}/nothing/here", "", YAML, 404),
+        ("get", f"{AGENTS}?q=%00", "", YAML, 400),
         ("get", f"{AGENTS}/ü", "", YAML, 404),
         ("delete", AGENT, "", YAML, 405),
         ("put", f"{AGENTS}/nobody", DESIGN, YAML, 404),
