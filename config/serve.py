@@ -47,7 +47,9 @@ def command_of(name: str) -> list[str]:
             *("--host", host, "--port", port, "--workers", workers, "--blocking-threads", threads),
             *("--http", "1", "--no-ws", "--respawn-failed-workers", "--no-access-log", "--log-level", "warning"),
         ],
+        # The worker yields to the web processes: folding a second later harms nobody, a slow answer does.
         "worker": [
+            *((nice, "-n", "10") if (nice := shutil.which("nice")) else ()),
             *(
                 python,
                 "-m",
