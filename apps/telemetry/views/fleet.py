@@ -1,5 +1,8 @@
 """Pages of the fleet: the list of agents and an agent's overview."""
 
+import re
+from typing import Any
+
 from django.core.paginator import Paginator
 from django.http import HttpResponse
 from django.views.decorators.http import require_GET
@@ -18,6 +21,7 @@ from apps.telemetry.views.scope import read_scope
 from apps.telemetry.views.tiles import SHAPES, cards, read_course
 
 ROWS = 50
+_NUMBERS = re.compile(r"(\d+)")
 VERSIONS = 5
 CALLED = 10
 
@@ -70,7 +74,7 @@ def agent_page(request: PageRequest, agent: str) -> HttpResponse:
         "cards": cards(picture, scope, read_course(picture), [] if version else deployments(agent)),
         "signs": [(metric, sign) for metric in picture.metrics.values() for sign in metric.signs],
         "called": usage(picture.slice)[:CALLED],
-        "by_version": breakdown(scope.slice(agent=agent), "agent_version"),
+        "by_version": sorted(breakdown(scope.slice(agent=agent), "agent_version"), key=_version_key, reverse=True),
         "by_type": breakdown(picture.slice, "task_type"),
         "time": time_bars(picture.sums),
         **outcome_bars(picture.sums),
@@ -79,3 +83,8 @@ def agent_page(request: PageRequest, agent: str) -> HttpResponse:
         "tab": "overview",
     }
     return page(request, "telemetry/agent_page.html", context)
+
+
+def _version_key(item: tuple[str | None, Any]) -> list[tuple[int, str]]:
+    """Sort versions as people count: 1.10 after 1.9; what is not stated comes first."""
+    return [(int(part), "") if part.isdigit() else (-1, part) for part in _NUMBERS.split(item[0] or "")]

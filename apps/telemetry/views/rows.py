@@ -160,4 +160,5 @@ def finding(metrics: dict[str, Metric], verdict: str, task_count: int) -> str:
     worst = [metric for metric in metrics.values() if metric.verdict == verdict]
     more = f", {len(worst) - 1} more" if len(worst) > 1 else ""
     text = words(worst[0])
-    return f"{_SHORT[worst[0].key]} {text[:1].lower()}{text[1:]}{more}"
+    colon = "" if text.startswith(("Above", "Below")) else ":"
+    return f"{_SHORT[worst[0].key]}{colon} {text[:1].lower()}{text[1:]}{more}"

@@ -10,6 +10,7 @@ from apps.core import charts, formats
 from apps.telemetry.rules import course
 from apps.telemetry.rules.outcomes import ERROR_CATEGORIES, ESCALATION_REASONS
 from apps.telemetry.rules.six import Metric
+from apps.telemetry.rules.sums import Sums
 from apps.telemetry.selectors.metrics import Picture, series
 from apps.telemetry.views.scope import Scope
 
@@ -46,10 +47,17 @@ class Card(NamedTuple):
 
 
 class Course(NamedTuple):
-    """The picture's sums at regular intervals."""
+    """The picture's sums at regular intervals, and how many tasks a point of a line needs."""
 
     times: list[datetime]
-    sums: list
+    sums: list[Sums]
+    least: int
+
+    def lines(self, metric: Metric) -> list[list[float | None]]:
+        """Return the values of a metric at every interval, one list per line."""
+        outcome = metric.details.get("outcome")
+        values = [course.values(metric.key, sums, outcome=outcome, least=self.least) for sums in self.sums]
+        return [list(line) for line in zip(*values, strict=True)]
 
 
 def read_course(picture: Picture) -> Course:
@@ -60,16 +68,17 @@ def read_course(picture: Picture) -> Course:
         chosen = replace(chosen, start=picture.days[0][0])
     length = chosen.end - chosen.start
     points = series(chosen, course.interval_for(length, picture.sums.task_count)) if picture.days else []
-    return Course([at for at, _ in points], [sums for _, sums in points])
+    sums = [sums for _, sums in points]
+    return Course([at for at, _ in points], sums, course.least_for([item.task_count for item in sums]))
 
 
 def tiles(picture: Picture, scope: Scope, *, drawn: Course | None = None) -> list[Tile]:
     """Return the six tiles, with sparklines where a course is given."""
     found = []
-    for key, metric in picture.metrics.items():
+    for metric in picture.metrics.values():
         tile = _tile(metric, picture, scope)
         if drawn is not None:
-            line = [course.values(key, sums, outcome=metric.details.get("outcome"))[0] for sums in drawn.sums]
+            line = next(iter(drawn.lines(metric)), [])
             tile = tile._replace(spark=charts.spark(line, band=_band(metric), label=_finding(tile, scope)))
         found.append(tile)
     return found
@@ -80,12 +89,11 @@ def cards(
 ) -> list[Card]:
     """Return the six cards with their charts; deployments are marked in each."""
     found = []
-    for key, metric in picture.metrics.items():
+    for metric in picture.metrics.values():
         tile = _tile(metric, picture, scope)
-        values = [course.values(key, sums, outcome=metric.details.get("outcome")) for sums in drawn.sums]
         chart = charts.chart(
             drawn.times,
-            list(zip(*values, strict=True)),
+            drawn.lines(metric),
             band=_band(metric),
             events=deployments,
             texts=charts.Texts(metric.unit),
@@ -124,6 +132,8 @@ def words(metric: Metric) -> str:
             if f" {word} " in metric.reason:
                 limit = metric.reason.partition(f" {word} ")[2].partition(";")[0]
                 return f"{word.capitalize()} {limit}" if len(limit) <= 8 else metric.verdict_name
+        if "improvement" in metric.reason:
+            return "No improvement"
     return metric.verdict_name
 
 
@@ -190,7 +200,7 @@ def limits(metric: Metric) -> str:
 def _detail(metric: Metric) -> str:
     """Return what a metric is made of, in one line."""
     text = _parts(metric)
-    return text[:1].upper() + text[1:]
+    return text if text.startswith("p5") else text[:1].upper() + text[1:]
 
 
 def _parts(metric: Metric) -> str:
