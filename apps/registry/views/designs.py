@@ -10,10 +10,11 @@ from django.shortcuts import redirect
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from apps.core.doors import PageRequest, actor_of, requires
-from apps.core.errors import DomainError, Missing, Stale
+from apps.core.errors import Missing, Stale
 from apps.core.pages import page
 from apps.registry import selectors
 from apps.registry.forms.agents import OwnerForm, StatusForm, YamlForm
+from apps.registry.forms.attempt import attempt
 from apps.registry.forms.designs import DesignForm
 from apps.registry.models import Agent, AgentVersion
 from apps.registry.rules.difference import lines
@@ -41,7 +42,7 @@ def agent_register(request: PageRequest) -> HttpResponse:
     else:
         form = _design_form(request, base, is_new=True, initial={"environment": request.GET.get("environment", "")})
     if request.method == "POST" and form.is_valid():
-        agent = _attempt(request, form, lambda: _register(request, form))
+        agent = attempt(form, lambda: _register(request, form))
         if agent is not None:
             messages.success(request, f"{agent.name} is registered, version {agent.current_version}.")
             return redirect("registry:design_page", request.organization.slug, agent.slug)
@@ -100,30 +101,30 @@ def design_download(request: PageRequest, slug: str, label: str) -> HttpResponse
 def design_edit(request: PageRequest, slug: str) -> HttpResponse:
     """Edit the design by form or YAML; a saved change is a new version."""
     agent = selectors.agent_by_slug(slug)
-    base = _live(agent)
-    form: Any
-    if request.GET.get("by") == "yaml":
-        shape = request.GET.get("shape", "agent_design")
-        text = render_yaml(replace(base, version=None), shape if shape in SHAPES else "agent_design")
-        initial = {"yaml": text, "etag": agent.etag}
-        form = YamlForm(request.POST or None, request.FILES or None, initial=initial)
-    else:
-        initial = {"environment": agent.environment, "criticality": agent.criticality, "etag": agent.etag}
-        form = _design_form(request, base, is_new=False, initial=initial)
+    form = _edit_form(request, agent)
     context: dict[str, Any] = {"form": form, "agent": agent, "tab": "design", "by": request.GET.get("by", "form")}
     if request.method == "POST" and form.is_valid():
         if request.POST.get("action") == "check":
             context |= _preview(agent, _document(form, agent))
         elif (done := _revise(request, agent, form, context)) is not None:
             return done
-    return page(
-        request, "registry/design_edit.html", context, status=context.get("status", 422 if form.errors else 200)
-    )
+    status = context.get("status", 422 if form.errors else 200)
+    return page(request, "registry/design_edit.html", context, status=status)
+
+
+def _edit_form(request: PageRequest, agent: Agent) -> Any:
+    base = _live(agent)
+    if request.GET.get("by") != "yaml":
+        initial = {"environment": agent.environment, "criticality": agent.criticality, "etag": agent.etag}
+        return _design_form(request, base, is_new=False, initial=initial)
+    shape = request.GET.get("shape", "agent_design")
+    text = render_yaml(replace(base, version=None), shape if shape in SHAPES else "agent_design")
+    return YamlForm(request.POST or None, request.FILES or None, initial={"yaml": text, "etag": agent.etag})
 
 
 def _revise(request: PageRequest, agent: Agent, form: Any, context: dict[str, Any]) -> HttpResponse | None:
     try:
-        saved = _attempt(request, form, lambda: _save(request, agent, form))
+        saved = attempt(form, lambda: _save(request, agent, form), tells_stale=False)
     except Stale:
         # Both states are shown; saving again is made against the current one.
         current = selectors.agent_by_slug(agent.slug)
@@ -165,18 +166,6 @@ def _register(request: PageRequest, form: Any) -> Agent:
         note=sent.get("note") or beside.get("note") or "",
         source=form.text if is_yaml else "",
     )
-
-
-def _attempt(request: PageRequest, form: Any, act: Any) -> Any:
-    """Carry out an act; a refusal is told in the form, at its field where it has one."""
-    try:
-        return act()
-    except Stale:
-        raise
-    except DomainError as error:
-        field = (error.field or "").replace(".", "_")
-        form.add_error(field if field in form.fields else None, error.message)
-        return None
 
 
 def _document(form: Any, agent: Agent) -> Document:

@@ -8,10 +8,11 @@ from django.shortcuts import redirect
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from apps.core.doors import PageRequest, actor_of, requires
-from apps.core.errors import DomainError, Stale
 from apps.core.pages import page
 from apps.registry import selectors
 from apps.registry.forms.agents import PromptForm
+from apps.registry.forms.attempt import attempt
+from apps.registry.models import Agent, Prompt, PromptVersion
 from apps.registry.services import prompts as services
 
 
@@ -30,17 +31,9 @@ def prompt_register(request: PageRequest, slug: str) -> HttpResponse:
     """Register a prompt with its first text."""
     agent = selectors.agent_by_slug(slug)
     form = PromptForm(request.POST or None)
-    if form.is_valid():
-        sent = form.cleaned_data
-        try:
-            prompt = services.register_prompt(
-                actor=actor_of(request), agent=agent, name=sent["name"], text=sent["text"], note=sent["note"]
-            )
-        except DomainError as error:
-            form.add_error(error.field if error.field in form.fields else None, error.message)
-        else:
-            messages.success(request, f"{prompt.name} is saved, version 1.")
-            return _to_prompt(request, slug, prompt.slug)
+    if form.is_valid() and (prompt := attempt(form, lambda: _register(request, agent, form.cleaned_data))):
+        messages.success(request, f"{prompt.name} is saved, version 1.")
+        return _to_prompt(request, slug, prompt.slug)
     context = {"agent": agent, "form": form, "tab": "prompts"}
     return page(request, "registry/prompt_edit.html", context, status=422 if form.errors else 200)
 
@@ -74,22 +67,10 @@ def prompt_edit(request: PageRequest, slug: str, prompt: str) -> HttpResponse:
     text = found.current_version.text if found.current_version else ""
     initial = {"name": found.name, "text": text, "etag": found.etag}
     form = PromptForm(request.POST or None, is_new=False, initial=initial)
-    if form.is_valid():
-        sent = form.cleaned_data
-        try:
-            _, version = services.revise_prompt(
-                actor=actor_of(request),
-                agent=agent,
-                slug=prompt,
-                text=sent["text"],
-                note=sent["note"],
-                if_match=sent["etag"] or None,
-            )
-        except Stale as error:
-            form.add_error(None, error.message)
-        else:
-            messages.success(request, f"Version {version.number} is saved." if version else "Nothing changed.")
-            return _to_prompt(request, slug, prompt)
+    if form.is_valid() and (saved := attempt(form, lambda: _revise(request, agent, prompt, form.cleaned_data))):
+        _, version = saved
+        messages.success(request, f"Version {version.number} is saved." if version else "Nothing changed.")
+        return _to_prompt(request, slug, prompt)
     context = {"agent": agent, "prompt": found, "form": form, "tab": "prompts"}
     return page(request, "registry/prompt_edit.html", context, status=422 if form.errors else 200)
 
@@ -102,6 +83,25 @@ def prompt_restore(request: PageRequest, slug: str, prompt: str, number: int) ->
     _, version = services.restore_prompt(actor=actor_of(request), agent=agent, slug=prompt, number=number)
     messages.success(request, f"Version {number} is current again, as {version.number}.")
     return _to_prompt(request, slug, prompt)
+
+
+def _register(request: PageRequest, agent: Agent, sent: dict[str, Any]) -> Prompt:
+    return services.register_prompt(
+        actor=actor_of(request), agent=agent, name=sent["name"], text=sent["text"], note=sent["note"]
+    )
+
+
+def _revise(
+    request: PageRequest, agent: Agent, prompt: str, sent: dict[str, Any]
+) -> tuple[Prompt, PromptVersion | None]:
+    return services.revise_prompt(
+        actor=actor_of(request),
+        agent=agent,
+        slug=prompt,
+        text=sent["text"],
+        note=sent["note"],
+        if_match=sent["etag"] or None,
+    )
 
 
 def _to_prompt(request: PageRequest, slug: str, prompt: str) -> HttpResponse:
