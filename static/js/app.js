@@ -96,4 +96,10 @@ document.addEventListener("DOMContentLoaded", () => {
 
 document.addEventListener("htmx:afterSwap", (event) => {
   event.target.querySelector?.("[aria-invalid=true]")?.focus();
+  // On a narrow window the detail stands below the list: go there.
+  const detail = document.getElementById("detail");
+  if (event.detail.elt?.id === "detail" && detail && detail.getBoundingClientRect().top > innerHeight * 0.8) {
+    detail.scrollIntoView();
+    detail.focus({ preventScroll: true });
+  }
 });
