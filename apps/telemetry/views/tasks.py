@@ -47,6 +47,8 @@ _WORDS: dict[str, dict[str, str]] = {
 PAGE_SIZE = 50
 # Counting goes so far: beyond it the exact number helps nobody and costs time.
 MOST_COUNTED = 10_000
+# So many lists stand beside the search, the others under “More filters”.
+AT_HAND = 2
 # Types and models of so many days are offered to choose from.
 OFFERED_DAYS = 90
 
@@ -75,6 +77,7 @@ def task_list(request: PageRequest) -> HttpResponse:
     scope = read_scope(request)
     wanted = {name: request.GET.get(name, "").strip().replace("\0", "") for name in FILTERS}
     chosen = _chosen(scope, wanted)
+    choices = _choices(wanted)
     found = task_page(chosen, cursor=request.GET.get("cursor"), limit=PAGE_SIZE)
     context = {
         "tasks": found.rows,
@@ -85,7 +88,9 @@ def task_list(request: PageRequest) -> HttpResponse:
         "scope": scope,
         "wanted": wanted,
         "chips": _chips(request.GET, wanted),
-        "choices": _choices(wanted),
+        "choices": choices[:AT_HAND],
+        "more_choices": choices[AT_HAND:],
+        "more_is_open": any(choice.value for choice in choices[AT_HAND:]),
     }
     return page(request, "telemetry/task_list.html", context, part="results")
 
@@ -98,7 +103,7 @@ def _chosen(scope: Scope, wanted: dict[str, str]) -> RunFilter:
 
 
 def _choices(wanted: dict[str, str]) -> list[Choice]:
-    """Return the lists to choose from; the last four stand under “More filters”."""
+    """Return the lists to choose from, the most used first."""
     since = timezone.now() - timedelta(days=OFFERED_DAYS)
     hours = TaskHour.objects.filter(hour__gte=since)
     offered = {
