@@ -153,7 +153,6 @@ def test_an_unknown_agent_is_missing(fleet):
         ("period=all&agent=support-agent", 60),
         ("period=nonsense", 63),
         ("environment=nowhere", 63),
-        ("text=%00", 63),
     ],
 )
 def test_tasks_narrow_by_what_the_address_says(fleet, query, count):

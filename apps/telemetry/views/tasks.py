@@ -75,7 +75,7 @@ def task_list(request: PageRequest) -> HttpResponse:
     """Show tasks, newest first, narrowed by what the address says."""
     settle(request.organization.id)
     scope = read_scope(request)
-    wanted = {name: request.GET.get(name, "").strip().replace("\0", "") for name in FILTERS}
+    wanted = {name: request.GET.get(name, "").strip() for name in FILTERS}
     chosen = _chosen(scope, wanted)
     choices = _choices(wanted)
     found = task_page(chosen, cursor=request.GET.get("cursor"), limit=PAGE_SIZE)
