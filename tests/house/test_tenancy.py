@@ -22,6 +22,7 @@ EVERYONE_CALLS = {
     "apps/organizations/middleware.py": 2,  # the address names the organization; people's own pages
     "apps/organizations/services.py": 2,  # a new organization has no scope yet; an invited person is no member yet
     "apps/organizations/sessions.py": 5,  # a session is found by its unguessable key
+    "apps/telemetry/management/commands/import_runs.py": 1,  # the command names the organization by its address
     "apps/telemetry/tasks.py": 4,  # sweeps list the organizations that have work due
 }
 
