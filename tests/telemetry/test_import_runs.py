@@ -12,6 +12,7 @@ from django.db.models import Sum
 
 from apps.core.tenancy import scope
 from apps.telemetry.models import Outcome, Span, Task
+from apps.telemetry.rules.outcomes import is_handover
 
 DATA = Path(__file__).resolve().parent.parent.parent.parent / "shared" / "data"
 
@@ -171,7 +172,7 @@ def counted(files: list[Path], form: str) -> dict:
                 if message["role"] == "assistant":
                     cost += Decimal(str(message.get("cost") or 0))
             tools.update(names)
-            totals["escalated"] += any(name.startswith("transfer_to_human") for name in names)
+            totals["escalated"] += any(is_handover(name) for name in names)
     return {"tools": dict(tools), "cost": cost, **totals}
 
 
