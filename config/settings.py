@@ -258,10 +258,7 @@ SPECTACULAR_SETTINGS = {
     "VERSION": "1",
     "OAS_VERSION": "3.1.0",
     "SERVE_INCLUDE_SCHEMA": False,
-    "ENUM_NAME_OVERRIDES": {
-        "AgentStatusEnum": ["draft", "pilot", "production", "suspended", "retired"],
-        "AgentStatus": "apps.registry.rules.statuses.STATUS_CHOICES",
-    },
+    "ENUM_NAME_OVERRIDES": {"AgentStatus": "apps.registry.rules.statuses.STATUS_CHOICES"},
     "SCHEMA_PATH_PREFIX": "/api/v1",
     "COMPONENT_SPLIT_REQUEST": True,
     "POSTPROCESSING_HOOKS": [
