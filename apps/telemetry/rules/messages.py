@@ -25,7 +25,7 @@ def messages(text: str | None) -> list[Message]:
         return []
     try:
         found = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return []
     if isinstance(found, dict):
         found = next((found[name] for name in _LISTS if isinstance(found.get(name), list)), [found])
@@ -44,10 +44,12 @@ def _turn(item: Any) -> Message | None:
     if not isinstance(item, dict) or not isinstance(item.get("role"), str):
         return None
     content = item["content"] if "content" in item else item.get("parts")
-    if isinstance(content, str) and not item.get("tool_calls"):
+    called = item.get("tool_calls")
+    calls = called if isinstance(called, list) else []
+    if isinstance(content, str) and not calls:
         return Message(item["role"], content, content[:1] in ("{", "[") and _is_json(content))
     pieces = [_piece(part) for part in content] if isinstance(content, list) else [content or ""]
-    pieces += [_piece(call) for call in item.get("tool_calls") or []]
+    pieces += [_piece(call) for call in calls]
     text = "\n".join(piece for piece in pieces if isinstance(piece, str) and piece)
     return Message(item["role"], text) if text else None
 
@@ -76,6 +78,6 @@ def _piece(part: Any) -> str:
 def _is_json(text: str) -> bool:
     try:
         json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
     return True
