@@ -39,5 +39,6 @@ _SHOWN = (
     "agents.edit",
     "telemetry.edit",
     "prices.edit",
+    "redaction.edit",
     "audit.view",
 )

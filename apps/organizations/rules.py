@@ -33,6 +33,8 @@ PERMISSIONS: dict[str, frozenset[str]] = {
     "telemetry.edit": _MANAGERS,
     "prices.view": _EVERYBODY,
     "prices.edit": _MANAGERS,
+    "redaction.view": _EVERYBODY,
+    "redaction.edit": _ADMINISTRATORS,
     "audit.view": _ADMINISTRATORS | {"board", "auditor"},
 }
 

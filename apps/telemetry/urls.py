@@ -4,7 +4,7 @@ from apps.telemetry.api.metrics import Metrics
 from apps.telemetry.api.prometheus import prometheus
 from apps.telemetry.api.tasks import TaskDetail, TaskOutcome, Tasks
 from apps.telemetry.api.traces import TraceDetail, Traces
-from apps.telemetry.views import fleet, ingest, prices, tasks, traces
+from apps.telemetry.views import fleet, ingest, prices, redaction, tasks, traces
 
 app_name = "telemetry"
 
@@ -28,6 +28,10 @@ urlpatterns = [
     path("o/<slug:organization>/tasks/<path:task_id>/", tasks.task_page_view, name="task_page"),
     path("o/<slug:organization>/traces/<path:trace_id>/export.json", traces.trace_json, name="trace_json"),
     path("o/<slug:organization>/traces/<path:trace_id>/", traces.trace_page, name="trace_page"),
+    path("o/<slug:organization>/settings/redaction/", redaction.redaction_rules, name="redaction_rules"),
+    path("o/<slug:organization>/settings/redaction/add/", redaction.add, name="redaction_add"),
+    path("o/<slug:organization>/settings/redaction/<uuid:rule_id>/switch/", redaction.switch, name="redaction_switch"),
+    path("o/<slug:organization>/settings/redaction/<uuid:rule_id>/remove/", redaction.remove, name="redaction_remove"),
     # Addresses of other products, so that an agent moves here by changing one setting.
     path("api/public/otel/v1/traces", ingest.traces, name="langfuse_traces"),
     path("api/public/scores", ingest.langfuse_score, name="langfuse_score"),

@@ -49,16 +49,17 @@ class Redactor:
 
     def redact(self, span: NormalSpan) -> None:
         """Replace in place: texts, contents, attributes and events."""
-        span.name = self._text(span.name)
+        span.name = self.text(span.name)
         for field in ("status_message", "input", "output", "user_id", "conversation_id"):
             value = getattr(span, field)
             if value is not None:
-                setattr(span, field, self._keys.get(field, self._text(value)))
+                setattr(span, field, self._keys.get(field, self.text(value)))
         span.attributes = self._mapping(span.attributes)
         if span.events:
             span.events = [{**event, "attributes": self._mapping(event["attributes"])} for event in span.events]
 
-    def _text(self, text: str) -> str:
+    def text(self, text: str) -> str:
+        """Return a text with what the patterns match replaced."""
         for pattern, replacement in self._patterns:
             text = pattern.sub(replacement.replace("\\", "\\\\"), text)
         return text
@@ -68,9 +69,25 @@ class Redactor:
 
     def _any(self, value: Any) -> Any:
         if isinstance(value, str):
-            return self._text(value)
+            return self.text(value)
         if isinstance(value, dict):
             return self._mapping(value)
         if isinstance(value, list):
             return [self._any(item) for item in value]
         return value
+
+
+# What many organizations must not keep; each is added with one click and can be changed like any other rule.
+SUGGESTIONS = {
+    "E-mail addresses": r"[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+",
+    "Card numbers": r"\b(?:\d[ -]?){13,16}\b",
+    "Bearer tokens": r"(?i)\bbearer\s+[A-Za-z0-9._~+/=-]{12,}",
+    "Secret keys": r"\b(?:sk|pk|ghp|xoxb|AKIA)[-_A-Za-z0-9]{16,}\b",
+    "US social security numbers": r"\b\d{3}-\d{2}-\d{4}\b",
+    "IBAN": r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){3,7}(?: ?[A-Z0-9]{1,3})?\b",
+}
+
+
+def redact_text(text: str, rules: Iterable[Redaction]) -> str:
+    """Return a text as it would be stored."""
+    return Redactor(rules).text(text)
