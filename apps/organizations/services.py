@@ -241,6 +241,8 @@ def remove_member(*, actor: Actor, membership_id: UUID, by_owner: bool) -> None:
 
 
 def _locked_membership(membership_id: UUID) -> Membership:
+    """Return a membership for a change; changes of one organization's roles take turns, so that none can deadlock."""
+    Organization.objects.select_for_update().get(pk=current_organization_id())
     membership = (
         Membership.objects.select_for_update(of=("self",)).select_related("user").filter(pk=membership_id).first()
     )
@@ -250,9 +252,8 @@ def _locked_membership(membership_id: UUID) -> Membership:
 
 
 def _keep_an_owner(membership: Membership) -> None:
-    # All owners' rows are locked, so that two owners cannot unmake each other at the same moment.
-    owners = list(Membership.objects.select_for_update().filter(role="owner").order_by("id"))
-    if not any(owner.pk != membership.pk for owner in owners):
+    # Nobody else changes roles now (_locked_membership), so two owners cannot unmake each other at the same moment.
+    if not Membership.objects.filter(role="owner").exclude(pk=membership.pk).exists():
         raise Conflict("An organization needs an owner: make somebody else owner first.", code="last_owner")
 
 
