@@ -22,6 +22,11 @@ class DemoFile:
         """Tell whether the demo was loaded before."""
         return self.kept.exists()
 
+    @property
+    def is_shown(self) -> bool:
+        """Tell whether somebody serves, or was killed while serving."""
+        return self.path.exists()
+
     def hide(self) -> None:
         """Take the public file away: nobody answers (any more)."""
         self.path.unlink(missing_ok=True)

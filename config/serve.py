@@ -4,10 +4,10 @@ usage: python -m config.serve            everything (what `make run` starts)
        python -m config.serve web|worker|beat|prepare    one process, for an installation that supervises its own
 """
 
+import errno
 import fcntl
 import os
 import secrets
-import selectors
 import shutil
 import signal
 import socket
@@ -16,15 +16,20 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 
+from config.children import Child, Log, end_group
 from config.demo_file import DemoFile
-from config.embedded import EmbeddedError, Server, die_with_parent, start_postgres, start_valkey
+from config.embedded import (
+    EmbeddedError,
+    Server,
+    await_postgres,
+    die_with_parent,
+    launch_postgres,
+    start_valkey,
+)
 
 ROOT = Path(__file__).resolve().parent.parent
-COLOURS = {"web": 36, "worker": 33, "beat": 35, "postgres": 34, "valkey": 32, "agentops": 1}
 GRACE_SECONDS = 15.0
 
 
@@ -46,6 +51,8 @@ def command_of(name: str) -> list[str]:
             *(python, "-m", "granian", "config.wsgi:application", "--interface", "wsgi"),
             *("--host", host, "--port", port, "--workers", workers, "--blocking-threads", threads),
             *("--http", "1", "--no-ws", "--respawn-failed-workers", "--no-access-log", "--log-level", "warning"),
+            # A worker that does not end in time must not hold the port for ever.
+            *("--workers-kill-timeout", "10"),
         ],
         # The worker yields to the web processes: folding a second later harms nobody, a slow answer does.
         "worker": [
@@ -74,86 +81,8 @@ def command_of(name: str) -> list[str]:
     return commands[name]
 
 
-@dataclass
-class Child:
-    """A process that is started again when it dies, later and later while it keeps dying."""
-
-    name: str
-    start: Callable[[], subprocess.Popen]
-    process: subprocess.Popen
-    end_signal: int = signal.SIGTERM
-    started_at: float = field(default_factory=time.monotonic)
-    failures: int = 0
-    start_after: float = 0.0
-
-    def tend(self, log: "Log") -> None:
-        """Start the process again if it died and its pause is over."""
-        now = time.monotonic()
-        if self.process.poll() is None:
-            if self.failures and now - self.started_at > 60:
-                self.failures = 0
-            return
-        if not self.start_after:
-            # A master that was killed leaves its own children behind, which would go on holding the port.
-            end_group(self.process.pid)
-            pause = min(0.5 * 2**self.failures, 15.0)
-            self.failures += 1
-            self.start_after = now + pause
-            log.say(f"{self.name} ended (exit {self.process.returncode}); starting it again in {pause:g} s")
-        elif now >= self.start_after:
-            self.start_after = 0.0
-            try:
-                self.process = self.start()
-            except (EmbeddedError, OSError) as error:
-                log.say(str(error))
-                return
-            self.started_at = time.monotonic()
-            log.follow(self.name, self.process)
-
-
-def end_group(leader: int) -> None:
-    """Kill what is left of a dead child's process group (every child leads one of its own)."""
-    try:
-        os.killpg(leader, signal.SIGKILL)
-    except ProcessLookupError:
-        return
-
-
-class Log:
-    """The children's output, line by line, each with its name in front."""
-
-    def __init__(self) -> None:
-        self.selector = selectors.DefaultSelector()
-        self.is_coloured = sys.stdout.isatty()
-
-    def say(self, text: str, name: str = "agentops") -> None:
-        """Print one line at once."""
-        label = f"{name:>8} │"
-        if self.is_coloured:
-            label = f"\x1b[{COLOURS.get(name, 0)}m{label}\x1b[0m"
-        print(f"{label} {text}", flush=True)
-
-    def follow(self, name: str, process: subprocess.Popen) -> None:
-        """Read a child's output from now on."""
-        if process.stdout is not None:
-            os.set_blocking(process.stdout.fileno(), False)
-            self.selector.register(process.stdout, selectors.EVENT_READ, [name, b""])
-
-    def pump(self, seconds: float) -> None:
-        """Print what arrived; wait at most `seconds` for more."""
-        if not self.selector.get_map():
-            time.sleep(seconds)
-            return
-        for key, _ in self.selector.select(seconds):
-            chunk = os.read(key.fd, 65536)
-            if not chunk:
-                self.selector.unregister(key.fileobj)
-                continue
-            name, rest = key.data
-            *lines, key.data[1] = (rest + chunk).split(b"\n")
-            for line in lines:
-                if text := line.decode(errors="replace").rstrip():
-                    self.say(text, name)
+class Ended(Exception):
+    """The wish to end came before everything had started."""
 
 
 class Supervisor:
@@ -162,6 +91,7 @@ class Supervisor:
     def __init__(self) -> None:
         self.home = home_folder()
         self.port = os.environ.setdefault("PORT", "8000")
+        self.host = os.environ.get("HOST", "127.0.0.1")
         self.url = os.environ.setdefault("PUBLIC_URL", f"http://localhost:{self.port}")
         self.log = Log()
         self.children: list[Child] = []
@@ -170,19 +100,21 @@ class Supervisor:
 
     def run(self) -> int:
         """Serve until a signal asks to end."""
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._end)
+        # nohup asks to outlive the terminal.
+        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+            signal.signal(signal.SIGHUP, self._end)
         try:
             self._check_surroundings()
             began = time.monotonic()
             self._prepare()
             self._serve()
-            if not self.is_ending:
-                self._greet(time.monotonic() - began)
+            self._greet(time.monotonic() - began)
             while not self.is_ending:
-                self.log.pump(0.25)
-                for child in self.children:
-                    child.tend(self.log)
+                self._tend(0.25)
+        except Ended:
+            return 0
         except EmbeddedError as error:
             self.log.say(str(error))
             return 1
@@ -192,6 +124,18 @@ class Supervisor:
 
     def _end(self, number: int, frame: object) -> None:
         self.is_ending = True
+
+    def _tend(self, seconds: float) -> None:
+        """Print what the children say for `seconds` at most and start again what died."""
+        self.log.pump(seconds)
+        for child in self.children:
+            child.tend(self.log)
+
+    def _pause(self, seconds: float) -> None:
+        """Wait for something to start; the wish to end is heard meanwhile."""
+        self.log.pump(seconds)
+        if self.is_ending:
+            raise Ended
 
     def _check_surroundings(self) -> None:
         try:
@@ -209,10 +153,10 @@ class Supervisor:
         if not self.port.isdigit() or not 0 < int(self.port) < 65536:
             raise EmbeddedError(f"PORT is {self.port!r}: write a number from 1 to 65535.")
         # A run that was killed a moment ago may not have let go of it yet.
-        deadline = time.monotonic() + 3
-        while not _is_free(int(self.port)):
+        deadline = time.monotonic() + (15 if self.demo.is_shown else 3)
+        while problem := port_problem(self.host, int(self.port)):
             if time.monotonic() > deadline:
-                raise EmbeddedError(f"Port {self.port} is in use: start with another, PORT=8001 make run.")
+                raise EmbeddedError(problem)
             time.sleep(0.2)
         # Left from a run that was killed: nobody answers at its address now.
         self.demo.hide()
@@ -224,7 +168,9 @@ class Supervisor:
         if not environment.get("DATABASE_URL"):
             self.log.say("starting PostgreSQL")
             environment["AGENTOPS_EMBEDDED"] = "1"
-            self._keep("postgres", start_postgres(self.home, output=subprocess.PIPE), "DATABASE_URL")
+            server = launch_postgres(self.home, output=subprocess.PIPE)
+            self._keep("postgres", server, "DATABASE_URL")
+            await_postgres(server, self._pause)
         if not environment.get("REDIS_URL"):
             self.log.say("starting Valkey")
             self._keep("valkey", start_valkey(self.home, output=subprocess.PIPE), "REDIS_URL")
@@ -240,13 +186,13 @@ class Supervisor:
             self.children.append(child)
             self.log.follow(name, child.process)
         deadline = time.monotonic() + 60
-        while not self.is_ending and not self._answers():
-            self.log.pump(0.1)
+        while not self._answers():
+            self._tend(0.1)
+            if self.is_ending:
+                raise Ended
             if time.monotonic() > deadline:
                 raise EmbeddedError("The web server does not answer; the lines above say why.")
-            for child in self.children:
-                child.tend(self.log)
-        if os.environ.get("DEMO", "1") != "0" and not self.is_ending:
+        if os.environ.get("DEMO", "1") != "0":
             if not self.demo.exists:
                 self.log.say("loading the demo organization (generated by the product, a minute at most)")
             self._manage("load_demo", "--credentials", str(self.demo.kept))
@@ -288,11 +234,13 @@ class Supervisor:
         )
         self.log.follow("agentops", process)
         while process.poll() is None:
-            self.log.pump(0.1)
+            self._tend(0.1)
             if self.is_ending:
-                process.terminate()
+                process.kill()
+                process.wait()
+                raise Ended
         self.log.pump(0)
-        if process.returncode and not self.is_ending:
+        if process.returncode:
             raise EmbeddedError(f"`manage.py {arguments[0]}` failed (exit {process.returncode}).")
 
     def _secret_key(self) -> Path:
@@ -304,8 +252,9 @@ class Supervisor:
         return path
 
     def _answers(self) -> bool:
+        host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(self.host, self.host)  # noqa: S104
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/healthz", timeout=2) as response:
+            with urllib.request.urlopen(f"http://{host}:{self.port}/healthz", timeout=2) as response:
                 return response.status == 200
         except (OSError, urllib.error.URLError):
             return False
@@ -338,14 +287,20 @@ class Supervisor:
             self.log.say("ended; the data stay in " + str(self.home))
 
 
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((os.environ.get("HOST", "127.0.0.1"), port))
-        except OSError:
-            return False
-    return True
+def port_problem(host: str, port: int) -> str:
+    """Return a sentence that says why nobody can listen there, or nothing."""
+    try:
+        family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except socket.gaierror:
+        return f"HOST is {host!r}, which is no address of this machine."
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            return f"Port {port} is in use: start with another, PORT={8001 if port != 8001 else 8002} make run."
+        return f"Cannot listen on {host}, port {port} ({error.strerror}): set HOST and PORT."
+    return ""
 
 
 def main() -> int:
