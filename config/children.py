@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 
 from config.embedded import EmbeddedError
 
+# Said at every start; true, and nothing to worry about here (nothing is saved in the background).
+HARMLESS = ("Memory overcommit must be enabled",)
 COLOURS = {"web": 36, "worker": 33, "beat": 35, "postgres": 34, "valkey": 32, "agentops": 1}
 
 
@@ -96,5 +98,6 @@ class Log:
             name, rest = key.data
             *lines, key.data[1] = (rest + chunk).split(b"\n")
             for line in lines:
-                if text := line.decode(errors="replace").rstrip():
+                text = line.decode(errors="replace").rstrip()
+                if text and not any(words in text for words in HARMLESS):
                     self.say(text, name)

@@ -57,19 +57,9 @@ def command_of(name: str) -> list[str]:
         # The worker yields to the web processes: folding a second later harms nobody, a slow answer does.
         "worker": [
             *((nice, "-n", "10") if (nice := shutil.which("nice")) else ()),
-            *(
-                python,
-                "-m",
-                "celery",
-                "--quiet",
-                "-A",
-                "config.celery",
-                "worker",
-                "--concurrency",
-                "1",
-                "--pool",
-                "prefork",
-            ),
+            # As root (a container, a fresh machine) Celery warns at every start; the queue carries no pickles.
+            *(python, "-W", "ignore:You're running the worker with superuser privileges", "-m", "celery", "--quiet"),
+            *("-A", "config.celery", "worker", "--concurrency", "1", "--pool", "prefork"),
             *("--loglevel", "WARNING", "--without-gossip", "--without-mingle"),
         ],
         "beat": [
@@ -174,10 +164,10 @@ class Supervisor:
         if not environment.get("REDIS_URL"):
             self.log.say("starting Valkey")
             self._keep("valkey", start_valkey(self.home, output=subprocess.PIPE), "REDIS_URL")
-        self.log.say("preparing the database")
+        self.log.say("preparing the database and the static files")
+        static = self._begin("collectstatic", "--noinput", "--verbosity", "0")
         self._manage("prepare_database", "--verbosity", "0")
-        self.log.say("collecting static files")
-        self._manage("collectstatic", "--noinput", "--verbosity", "0")
+        self._finish(static, "collectstatic")
 
     def _serve(self) -> None:
         for name in ("web", "worker", "beat"):
@@ -223,6 +213,9 @@ class Supervisor:
         self.log.follow(name, server.process)
 
     def _manage(self, *arguments: str) -> None:
+        self._finish(self._begin(*arguments), arguments[0])
+
+    def _begin(self, *arguments: str) -> subprocess.Popen:
         process = subprocess.Popen(
             [sys.executable, "manage.py", *arguments],
             cwd=ROOT,
@@ -233,6 +226,9 @@ class Supervisor:
             preexec_fn=die_with_parent,
         )
         self.log.follow("agentops", process)
+        return process
+
+    def _finish(self, process: subprocess.Popen, name: str) -> None:
         while process.poll() is None:
             self._tend(0.1)
             if self.is_ending:
@@ -241,7 +237,7 @@ class Supervisor:
                 raise Ended
         self.log.pump(0)
         if process.returncode:
-            raise EmbeddedError(f"`manage.py {arguments[0]}` failed (exit {process.returncode}).")
+            raise EmbeddedError(f"`manage.py {name}` failed (exit {process.returncode}); the lines above say why.")
 
     def _secret_key(self) -> Path:
         path = self.home / "secret_key"

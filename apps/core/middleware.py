@@ -8,6 +8,7 @@ from django.shortcuts import render
 
 from apps.core.errors import DomainError, RateLimited, Unavailable
 from apps.core.ids import uuid7
+from apps.core.views import healthz, readyz
 
 request_id: ContextVar[str] = ContextVar("request_id", default="")
 
@@ -36,6 +37,18 @@ class RequestMiddleware:
             request_id.reset(token)
         response["X-Request-ID"] = value
         return response
+
+
+class HealthMiddleware:
+    """Answer health probes first: they come by address, without the public name and without TLS."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        """Pass on whatever is no probe."""
+        probe = {"/healthz": healthz, "/readyz": readyz}.get(request.path_info)
+        return probe(request) if probe else self.get_response(request)
 
 
 class ErrorMiddleware:
