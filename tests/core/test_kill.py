@@ -100,7 +100,7 @@ def test_killing_web_worker_and_database_loses_and_doubles_nothing(tmp_path):
         rng = random.Random(3)
         victims = [
             "config.wsgi",
-            "celery --quiet -A config.celery worker",
+            "config.celery worker",
             "bin/postgres",
             "config.wsgi",
             "bin/postgres",

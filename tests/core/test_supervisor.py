@@ -31,7 +31,7 @@ def test_it_serves_heals_and_keeps_its_data(home):
         assert not (home / "demo.json").exists(), "DEMO=0 loads no demo"
         product.sql("CREATE TABLE kept (value text)")
         product.sql("INSERT INTO kept VALUES ('still here')")
-        for words in ("bin/postgres", "valkey-server", "config.wsgi", "celery --quiet -A config.celery worker"):
+        for words in ("bin/postgres", "valkey-server", "config.wsgi", "config.celery worker"):
             pid = product.pid_of(words)
             os.kill(pid, signal.SIGKILL)
             wait_for(lambda pid=pid: not os.path.exists(f"/proc/{pid}") or "Z" in _state(pid))
