@@ -181,15 +181,15 @@ def fresh(data: bytes, kind: str, rng: random.Random) -> bytes:
 def measure(served: Installation, kind: str, size: int) -> float:
     """Return spans per second through HTTP with four connections from two client processes."""
     context = get_context("spawn")
-    ready, results = context.Event(), context.Queue()
+    ready, results = context.Barrier(3), context.Queue()
     clients = [
         context.Process(target=send, args=(served.url, served.key, kind, size, seed, ready, results))
         for seed in (time.time_ns(), time.time_ns() + 1)
     ]
     for client in clients:
         client.start()
-    time.sleep(6)
-    ready.set()
+    # All begin together, when the last one has prepared its bodies.
+    ready.wait(120)
     total = sum(results.get(timeout=SECONDS + 60) for _ in clients)
     for client in clients:
         client.join()
@@ -202,15 +202,15 @@ MARK = b"@@@@@@@@@"
 def raw_copy(served: Installation, size: int) -> float:
     """Return rows per second of two writers that COPY the same kind of rows, `size` a transaction."""
     context = get_context("spawn")
-    ready, results = context.Event(), context.Queue()
+    ready, results = context.Barrier(3), context.Queue()
     writers = [
         context.Process(target=write_raw, args=(str(served.organization_id), size, index, ready, results))
         for index in range(2)
     ]
     for writer in writers:
         writer.start()
-    time.sleep(6)
-    ready.set()
+    # All begin together, when the last one has prepared its bodies.
+    ready.wait(120)
     total = sum(results.get(timeout=SECONDS + 60) for _ in writers)
     for writer in writers:
         writer.join()
